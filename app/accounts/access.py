@@ -1,0 +1,154 @@
+"""The one table that says who may do which verb on which rows. Every endpoint names its verb; a test walks them all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who acts; the value is stored, the label is shown."""
+
+    OPERATOR = "operator"
+    DISPATCHER = "dispatcher"
+    REVIEWER = "reviewer"
+    UNIT_HANDLER = "unit_handler"
+    UNIT_LEADER = "unit_leader"
+    SUPERVISOR = "supervisor"
+    CALLBACK = "callback"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+    CHANNEL = "channel"
+
+    @property
+    def label(self) -> str:
+        """The role's Chinese name."""
+        return ROLE_LABELS[self]
+
+    @property
+    def of_unit(self) -> bool:
+        """Whether the role belongs to a 承办单位."""
+        return self in {Role.UNIT_HANDLER, Role.UNIT_LEADER}
+
+
+ROLE_LABELS: Mapping[Role, str] = {
+    Role.OPERATOR: "话务员",
+    Role.DISPATCHER: "派单员",
+    Role.REVIEWER: "审核员",
+    Role.UNIT_HANDLER: "承办经办人",
+    Role.UNIT_LEADER: "承办单位负责人",
+    Role.SUPERVISOR: "督办人员",
+    Role.CALLBACK: "回访员",
+    Role.AUDITOR: "审计员",
+    Role.ADMIN: "系统管理员",
+    Role.CHANNEL: "渠道系统",
+}
+
+
+class Rows(StrEnum):
+    """Which rows a verb reaches for a role.
+
+    ALL still leaves out 专办件, which only the named supervisor sees.
+    """
+
+    ALL = "all"
+    OWN_UNIT = "own_unit"
+    OWN_CHANNEL = "own_channel"
+    NOT_ROW_BOUND = "not_row_bound"
+
+
+class Verb(StrEnum):
+    """Everything that can be done through an interface."""
+
+    SESSION_READ = "session.read"
+    SESSION_END = "session.end"
+    REFERENCE_READ = "reference.read"
+    TICKET_SUBMIT = "ticket.submit"
+    TICKET_PREVIEW = "ticket.preview"
+    TICKET_OVERRIDE = "ticket.override"
+    TICKET_READ = "ticket.read"
+    TICKET_LIST = "ticket.list"
+    TICKET_CONTACT = "ticket.contact"
+    TICKET_DISPATCH = "ticket.dispatch"
+    TICKET_CORRECT = "ticket.correct"
+    TICKET_SIGN = "ticket.sign"
+    TICKET_REPLY = "ticket.reply"
+    QUEUE_READ = "queue.read"
+    TRIAGE_READ = "triage.read"
+    OVERDUE_READ = "overdue.read"
+
+
+HOTLINE = (Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK)
+EVERYONE = tuple(Role)
+STAFF = tuple(role for role in Role if role is not Role.CHANNEL)
+
+
+def _rows(roles: tuple[Role, ...], rows: Rows) -> dict[Role, Rows]:
+    return dict.fromkeys(roles, rows)
+
+
+_UNIT_ROWS = {Role.UNIT_HANDLER: Rows.OWN_UNIT, Role.UNIT_LEADER: Rows.OWN_UNIT}
+_READERS = {**_rows((*HOTLINE, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS, Role.CHANNEL: Rows.OWN_CHANNEL}
+
+ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
+    Verb.SESSION_READ: _rows(EVERYONE, Rows.NOT_ROW_BOUND),
+    Verb.SESSION_END: _rows(STAFF, Rows.NOT_ROW_BOUND),
+    Verb.REFERENCE_READ: _rows(EVERYONE, Rows.NOT_ROW_BOUND),
+    Verb.TICKET_SUBMIT: {
+        **_rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.NOT_ROW_BOUND),
+        Role.CHANNEL: Rows.OWN_CHANNEL,
+    },
+    Verb.TICKET_PREVIEW: {
+        **_rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.NOT_ROW_BOUND),
+        Role.CHANNEL: Rows.OWN_CHANNEL,
+    },
+    Verb.TICKET_OVERRIDE: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.NOT_ROW_BOUND),
+    Verb.TICKET_READ: _READERS,
+    Verb.TICKET_LIST: _READERS,
+    Verb.TICKET_CONTACT: {
+        **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
+        Role.UNIT_HANDLER: Rows.OWN_UNIT,
+    },
+    Verb.TICKET_DISPATCH: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_CORRECT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_SIGN: dict(_UNIT_ROWS),
+    Verb.TICKET_REPLY: dict(_UNIT_ROWS),
+    Verb.QUEUE_READ: {
+        **_UNIT_ROWS,
+        **_rows((Role.SUPERVISOR, Role.DISPATCHER, Role.AUDITOR), Rows.ALL),
+    },
+    Verb.TRIAGE_READ: _rows((Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
+    Verb.OVERDUE_READ: _rows((Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request.
+
+    Attributes:
+        kind: staff, key (a channel's or a unit's system) or system (the service itself).
+        ident: id within its kind.
+        unit: code of the unit it belongs to; empty for the hotline.
+        channel: the channel a channel key stands for.
+        takes_special: whether this supervisor is the one named for 专办件.
+    """
+
+    kind: str
+    ident: int
+    name: str
+    role: Role
+    unit: str = ""
+    channel: str = ""
+    takes_special: bool = False
+
+    @property
+    def reference(self) -> str:
+        """How events name the caller; no personal data."""
+        return f"{self.kind}:{self.ident}"
+
+    def rows(self, verb: Verb) -> Rows | None:
+        """Return which rows a verb reaches for this caller; None: it may not do this at all."""
+        return ACCESS[verb].get(self.role)
+
+
+SYSTEM = Caller("system", 0, "系统", Role.ADMIN)

@@ -1,0 +1,42 @@
+"""The `hotline` command. Every group and command explains itself with --help; every fault is one clear line."""
+
+import sys
+
+import typer
+
+from app.cli import accounts, demo, doctor, models, rules, run
+from app.errors import HotlineError
+from app.main import StartError
+from app.rulebook.loader import RulebookError
+from app.settings import SettingsError
+
+app = typer.Typer(
+    name="hotline", help="包头市12345营商环境专席：企业诉求受理、按责转办与限时办理服务", no_args_is_help=True,
+    pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+app.command("serve")(run.serve)
+app.command("worker")(run.work)
+app.command("migrate")(run.migrate)
+app.command("init")(run.init)
+app.command("classify")(models.classify)
+app.command("train")(models.train)
+app.command("evaluate")(models.evaluate)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.add_typer(rules.app, name="rules")
+app.add_typer(models.corpus_app, name="corpus")
+app.add_typer(accounts.staff_app, name="staff")
+app.add_typer(accounts.keys_app, name="keys")
+
+
+def main() -> None:
+    """Run the command; a known fault ends it with one line and status 1."""
+    try:
+        app()
+    except RulebookError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        sys.exit(1)
+    except (HotlineError, SettingsError, StartError) as error:
+        print(f"错误：{error}", file=sys.stderr)
+        sys.exit(1)

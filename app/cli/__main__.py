@@ -1,0 +1,5 @@
+"""`python -m app.cli`: the hotline command without an installed script."""
+
+from app.cli import main
+
+main()

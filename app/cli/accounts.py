@@ -1,0 +1,132 @@
+"""hotline staff | keys: people, channel keys and the data key."""
+
+import secrets
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, select
+
+from app import clock
+from app.accounts import service
+from app.accounts.access import Role
+from app.accounts.tables import ApiKey, Staff
+from app.database import Database
+from app.rulebook.loader import load_rulebook
+from app.sealing import new_data_key
+from app.settings import load_settings
+from app.tickets.intake import find_unit
+
+staff_app = typer.Typer(help="人员账号", no_args_is_help=True)
+keys_app = typer.Typer(help="渠道与承办单位系统的密钥、数据密钥", no_args_is_help=True)
+console = Console()
+FIRST_ACCOUNTS = (
+    ("operator", "话务员（试用）", Role.OPERATOR, "", False),
+    ("dispatcher", "派单员（试用）", Role.DISPATCHER, "", False),
+    ("supervisor", "督办人员（试用）", Role.SUPERVISOR, "", True),
+    ("scjgj", "市市场监管局经办人（试用）", Role.UNIT_HANDLER, "市市场监管局", False),
+    ("admin", "系统管理员（试用）", Role.ADMIN, "", False),
+)
+
+
+def _database() -> Database:
+    return Database(load_settings().database_url)
+
+
+def _unit_code(name: str) -> str:
+    return find_unit(name, load_rulebook(load_settings().rules_dir)).code if name else ""
+
+
+@staff_app.command("add")
+def add(
+    login: Annotated[str, typer.Argument(help="登录名")],
+    role: Annotated[Role, typer.Option(help="角色")],
+    name: Annotated[str, typer.Option(help="姓名")] = "",
+    unit: Annotated[str, typer.Option(help="承办单位（经办人、负责人必填）")] = "",
+    special: Annotated[bool, typer.Option("--special", help="专办件由此人（督办人员）办理")] = False,
+    password: Annotated[str, typer.Option(help="密码；不填则随机生成并只显示一次", envvar="HOTLINE_NEW_PASSWORD")] = "",
+) -> None:
+    """新增人员。"""
+    chosen = password or secrets.token_urlsafe(12)
+    with _database().write() as session:
+        service.add_staff(
+            session, login=login, name=name or login, role=role, unit=_unit_code(unit), password=chosen,
+            takes_special=special,
+        )  # fmt: skip
+    console.print(f"已新增 {login}（{role.label}）" + ("" if password else f"，密码：{chosen}（只显示这一次）"))
+
+
+@staff_app.command("list")
+def listing() -> None:
+    """列出人员。"""
+    table = Table("登录名", "姓名", "角色", "单位", "专办", "状态")
+    with _database().read() as session:
+        for staff in session.scalars(select(Staff).order_by(Staff.id)):
+            row = (staff.login, staff.name, Role(staff.role).label, staff.unit, "是" if staff.takes_special else "")
+            table.add_row(*row, "在用" if staff.active else "停用")
+    console.print(table)
+
+
+@staff_app.command("revoke")
+def revoke(login: Annotated[str, typer.Argument(help="登录名")]) -> None:
+    """停用账号并立即收回其全部登录。"""
+    with _database().write() as session:
+        service.revoke_staff(session, login)
+    console.print(f"已停用 {login}")
+
+
+def first_accounts(database: Database) -> None:
+    """Make one trial account a role when there is nobody yet; random passwords, printed once."""
+    with database.read() as session:
+        if session.scalars(select(func.count()).select_from(Staff)).one():
+            return
+    table = Table("登录名", "密码（只显示这一次）", "角色", title="本机试用账号")
+    with database.write() as session:
+        for login, name, role, unit, special in FIRST_ACCOUNTS:
+            password = secrets.token_urlsafe(12)
+            service.add_staff(
+                session, login=login, name=name, role=role, unit=_unit_code(unit), password=password,
+                takes_special=special,
+            )  # fmt: skip
+            table.add_row(login, password, role.label)
+    console.print(table)
+
+
+@keys_app.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="密钥名称，如“蒙企通对接”")],
+    channel: Annotated[str, typer.Option(help="渠道（渠道系统提交诉求用）")] = "",
+    unit: Annotated[str, typer.Option(help="承办单位（单位系统取队列、签收、答复用）")] = "",
+    days: Annotated[int | None, typer.Option(min=1, help="有效天数；不填为长期")] = None,
+) -> None:
+    """新增密钥，只显示一次。"""
+    role = Role.UNIT_HANDLER if unit else Role.CHANNEL
+    with _database().write() as session:
+        token = service.add_key(session, name=name, role=role, channel=channel, unit=_unit_code(unit), days=days)
+    console.print(f"密钥（只显示这一次）：{token}")
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """列出密钥（不含密钥本身）。"""
+    table = Table("名称", "用途", "到期", "状态")
+    with _database().read() as session:
+        for key in session.scalars(select(ApiKey).order_by(ApiKey.id)):
+            until = clock.spoken(key.expires_at) if key.expires_at else "长期"
+            table.add_row(key.name, key.channel or key.unit, until, "已收回" if key.revoked_at else "在用")
+    console.print(table)
+
+
+@keys_app.command("revoke")
+def revoke_key(name: Annotated[str, typer.Argument(help="密钥名称")]) -> None:
+    """立即收回密钥。"""
+    with _database().write() as session:
+        service.revoke_key(session, name)
+    console.print(f"已收回 {name}")
+
+
+@keys_app.command("new-data-key")
+def data_key() -> None:
+    """生成一把数据密钥，用于 HOTLINE_DATA_KEY。"""
+    typer.echo(new_data_key())

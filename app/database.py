@@ -1,0 +1,175 @@
+"""Engines, sessions and column types for SQLite and PostgreSQL, one code path for both.
+
+SQLite: WAL, foreign keys, `synchronous=FULL` (what was answered 2xx survives kill -9), writers begin IMMEDIATE and
+take turns inside the process. PostgreSQL: psycopg 3 with a bounded pool.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from app.errors import HotlineError
+
+SQLITE_BUSY_MS = 15_000
+WRITER_WAIT_SECONDS = 30.0
+POSTGRES_LOCK_TIMEOUT_MS = 10_000
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite has no time zones, so it is stored there without one and read back as UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without zone; hand the database UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("时间缺少时区，不能入库")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the stored moment as aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Declarative base; constraint names are fixed so that migrations can name them on both databases."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class DatabaseBusyError(HotlineError):
+    """A writer waited too long for its turn."""
+
+    code = "database-busy"
+    status = 503
+
+
+class Database:
+    """The engines of one process and its sessions.
+
+    Attributes:
+        reader: engine for read transactions.
+        writer: engine for write transactions (the same engine on PostgreSQL).
+    """
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = threading.Lock()
+        if self.is_sqlite:
+            _make_parent(self.url.database)
+            self.reader = _sqlite_engine(url, "BEGIN", pool_size)
+            self.writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1)
+        else:
+            self.reader = self.writer = _postgres_engine(url, pool_size)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session for reading; whatever it changed is thrown away."""
+        with Session(self.reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session that commits when the block ends well and rolls back when it raises.
+
+        Raises:
+            DatabaseBusyError: another writer of this process kept its turn for too long (SQLite only).
+        """
+        with self._writing_turn(), Session(self.writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life; raises whatever the driver raises."""
+        with self.reader.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    @contextmanager
+    def _writing_turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=WRITER_WAIT_SECONDS):
+            raise DatabaseBusyError("系统繁忙，请稍后重试（写入排队超时）")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+def _make_parent(path: str | None) -> None:
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20 if pool_size > 1 else 0)
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        # SQLAlchemy's "begin" event below says BEGIN; the driver must not say it a second time.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={SQLITE_BUSY_MS}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres_engine(url: str, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=5,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c lock_timeout={POSTGRES_LOCK_TIMEOUT_MS} -c timezone=UTC"},
+    )

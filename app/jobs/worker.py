@@ -1,0 +1,45 @@
+"""The worker's round: everything the service does without being asked. Any number of workers may run at once."""
+
+import logging
+import threading
+from datetime import timedelta
+
+import httpx
+
+from app import clock
+from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
+from app.tickets.office import Office
+from app.tickets.submission import forget_old_keys
+from app.tickets.upkeep import alarm_urgent_triage, hand_over_merged
+
+log = logging.getLogger("hotline.worker")
+
+
+def one_round(office: Office, send: Send | None) -> dict[str, int]:
+    """Do everything that is due once; returns how much of each was done."""
+    done = {"notices": deliver_due(office.database, send) if send else 0}
+    with office.database.write() as session:
+        done["alarms"] = alarm_urgent_triage(session)
+    with office.database.write() as session:
+        done["handed_over"] = hand_over_merged(session, office.desk)
+    with office.database.write() as session:
+        old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
+        done["keys_forgotten"] = forget_old_keys(session, old)
+    return done
+
+
+def run(office: Office, stop: threading.Event) -> None:
+    """Work until told to stop; a round that fails is logged and tried again."""
+    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
+        send = make_sender(office.settings, client)
+        while not stop.is_set():
+            try:
+                done = one_round(office, send)
+            except Exception:
+                # Whatever a round met (database away, receiver mad), the next one must still come.
+                log.exception("worker round failed")
+            else:
+                for job, count in done.items():
+                    if count:
+                        log.info("done", extra={"job": job, "count": count})
+            stop.wait(office.settings.worker_seconds)

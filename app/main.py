@@ -1,0 +1,208 @@
+"""create_app(): the HTTP service with everything wired, and the checks that stand before its start."""
+
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import clock, schema
+from app.accounts import api as accounts_api
+from app.accounts.access import Verb
+from app.accounts.api import Allow
+from app.jobs import worker
+from app.notify.deliver import waiting
+from app.rulebook.api import make_router
+from app.rulebook.shapes import NoticeStatus
+from app.settings import Settings, load_settings
+from app.tickets import api as tickets_api
+from app.tickets.lifecycle import State
+from app.tickets.office import Office, open_office
+from app.tickets.tables import Ticket
+from app.web import BodyLimit, JsonLines, RequestLog, install_error_answers
+
+# Published arrangements reach to the year's end; limits reach a month further.
+CALENDAR_HORIZON_DAYS = 45
+OPEN_TICKETS = Gauge("hotline_tickets", "各状态工单件数", ["state"], multiprocess_mode="mostrecent")
+OVERDUE_TICKETS = Gauge("hotline_overdue_tickets", "有时限已过的工单件数", multiprocess_mode="mostrecent")
+OUTBOX_WAITING = Gauge("hotline_outbox_waiting", "待推送通知数", multiprocess_mode="mostrecent")
+OUTBOX_DEAD = Gauge("hotline_outbox_dead", "推送失败已放弃的通知数", multiprocess_mode="mostrecent")
+
+
+class StartError(RuntimeError):
+    """The service cannot start; the text is one clear line."""
+
+
+def set_up_logging(level: str) -> None:
+    """Send every log line to standard output as JSON."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def check_schema(office: Office) -> None:
+    """Refuse to serve on a schema that is not the one this code was written for.
+
+    Raises:
+        StartError: the database cannot be reached, or stands at another migration.
+    """
+    try:
+        found = schema.present(office.database)
+    except SQLAlchemyError as error:
+        raise StartError(f"数据库连不上（{type(error).__name__}），请检查 HOTLINE_DATABASE_URL") from error
+    wanted = schema.newest()
+    if found != wanted:
+        raise StartError(f"数据库结构为 {found or '空'}，程序需要 {wanted}，请先执行 hotline migrate")
+
+
+def create_app(settings: Settings | None = None, *, with_worker: bool = False) -> FastAPI:
+    """Return the application.
+
+    Args:
+        settings: those of the environment when left out.
+        with_worker: run the background worker inside this process.
+
+    Raises:
+        RulebookError: the rules cannot be used.
+        StartError: the database is not ready.
+    """
+    settings = settings or load_settings()
+    office = open_office(settings)
+    check_schema(office)
+    app = FastAPIOffline(
+        title="包头市12345营商环境专席 企业诉求转办服务",
+        version="0.1.0",
+        description="集中受理、按责转办、限时处办、跟踪督办、办结反馈。错误一律为 application/problem+json。",
+        lifespan=_lifespan(office, with_worker=with_worker),
+    )
+    app.state.settings, app.state.office = settings, office
+    app.state.database, app.state.rulebook = office.database, office.desk.rulebook
+    install_error_answers(app)
+    app.include_router(accounts_api.router)
+    app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
+    app.include_router(tickets_api.router)
+    _add_health(app, office)
+    app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
+    app.add_middleware(RequestLog)
+    return app
+
+
+def serve_factory() -> FastAPI:
+    """Return the application for a uvicorn process of several."""
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    return create_app(settings)
+
+
+def _lifespan(office: Office, *, with_worker: bool) -> Any:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        stop = threading.Event()
+        thread = threading.Thread(target=worker.run, args=(office, stop), name="worker", daemon=True)
+        if with_worker:
+            thread.start()
+        yield
+        stop.set()
+        if with_worker:
+            thread.join(timeout=15)
+        office.database.dispose()
+
+    return lifespan
+
+
+def readiness(office: Office) -> dict[str, dict[str, Any]]:
+    """Return every check of the service's readiness: ok, detail, and whether its failure only degrades."""
+    return {
+        "database": _check_database(office),
+        "migrations": _check_migrations(office),
+        "model": _check_model(office),
+        "rules": _check_rules(office),
+        "calendar": _check_calendar(office),
+    }
+
+
+def _finding(detail: str, *, ok: bool, degrades: bool) -> dict[str, Any]:
+    return {"ok": ok, "detail": detail, "severity": "ok" if ok else "degraded" if degrades else "down"}
+
+
+def _check_database(office: Office) -> dict[str, Any]:
+    try:
+        office.database.ping()
+    except SQLAlchemyError as error:
+        return _finding(f"连不上：{type(error).__name__}", ok=False, degrades=False)
+    return _finding(office.database.url.get_backend_name(), ok=True, degrades=False)
+
+
+def _check_migrations(office: Office) -> dict[str, Any]:
+    try:
+        found = schema.present(office.database)
+    except SQLAlchemyError as error:
+        return _finding(f"读不出：{type(error).__name__}", ok=False, degrades=False)
+    wanted = schema.newest()
+    return _finding(f"现为 {found or '空'}，程序需要 {wanted}", ok=found == wanted, degrades=False)
+
+
+def _check_model(office: Office) -> dict[str, Any]:
+    classifier = office.desk.classifier
+    if classifier is None:
+        return _finding(f"{office.model_fault}；诉求全部转人工派单", ok=False, degrades=True)
+    return _finding(classifier.version, ok=True, degrades=True)
+
+
+def _check_rules(office: Office) -> dict[str, Any]:
+    rulebook, today = office.desk.rulebook, clock.today()
+    line = rulebook.notice.status_line(today)
+    in_force = rulebook.notice.status(today) is NoticeStatus.IN_FORCE
+    return _finding(f"版本 {rulebook.version}" + (f"；{line}" if line else ""), ok=in_force, degrades=True)
+
+
+def _check_calendar(office: Office) -> dict[str, Any]:
+    covered = office.desk.calendar.covered_until
+    enough = (covered - clock.today()).days >= CALENDAR_HORIZON_DAYS
+    detail = f"已导入至 {covered}" + (
+        "" if enough else "；其后的截止时间按周末和法定节日推算，标为暂定，请导入下一年日历"
+    )
+    return _finding(detail, ok=enough, degrades=True)
+
+
+def _add_health(app: FastAPI, office: Office) -> None:
+    @app.get("/healthz", tags=["运行"], summary="存活")
+    def healthz() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["运行"], summary="就绪")
+    def readyz() -> JSONResponse:
+        """Whether the service can work: 503 only without database or migrations, otherwise 200, degraded with why."""
+        checks = readiness(office)
+        worst = {check["severity"] for check in checks.values()}
+        status = "down" if "down" in worst else "degraded" if "degraded" in worst else "ok"
+        return JSONResponse({"status": status, "checks": checks}, 503 if status == "down" else 200)
+
+    @app.get("/metrics", tags=["运行"], summary="指标", include_in_schema=False)
+    def metrics() -> Response:
+        """Prometheus figures."""
+        _measure(office)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _measure(office: Office) -> None:
+    with office.database.read() as session:
+        counts = dict(session.execute(select(Ticket.state, func.count()).group_by(Ticket.state)).tuples().all())
+        late = session.scalars(select(func.count()).where(Ticket.next_due_at < clock.now())).one()
+        waits, dead = waiting(session)
+    for state in State:
+        OPEN_TICKETS.labels(state.value).set(counts.get(state.value, 0))
+    OVERDUE_TICKETS.set(late)
+    OUTBOX_WAITING.set(waits)
+    OUTBOX_DEAD.set(dead)

@@ -1,0 +1,75 @@
+"""Writes an imported notice as rule files: measures.yaml (for the rulebook) and texts.yaml (full text, kept apart)."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.rulebook.importer import Import, ImportedMeasure
+
+MATTER_CHARS = 40
+HEAD = """\
+# {number} 的各项措施。单位用简称（units.yaml 的 short 或 aliases）；泛指单位写在 *_groups；时限为限期最后一日。
+# matter 是我们自己的概括；appealable 为 false 的须写 why_not。由 hotline rules import 生成，可人工修改。
+measures:
+"""
+
+
+def kept_matters(path: Path) -> dict[int, dict[str, Any]]:
+    """Return matter, appealable and why_not by number from an existing measures.yaml; empty if there is none."""
+    if not path.exists():
+        return {}
+    data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    items = data["measures"] if isinstance(data, dict) else data
+    return {int(item["number"]): item for item in items}
+
+
+def measures_yaml(imported: Import, kept: Mapping[int, Mapping[str, Any]]) -> str:
+    """Return measures.yaml; matters come from `kept` where it has them, else from the text's first sentence."""
+    return HEAD.format(number=imported.number) + "".join(
+        _item(measure, kept.get(measure.number, {})) for measure in imported.measures
+    )
+
+
+def texts_yaml(imported: Import) -> str:
+    """Return the full texts by number, to be cited by clause; the file stays outside the repository."""
+    texts = {measure.number: measure.text for measure in imported.measures}
+    return yaml.safe_dump({"number": imported.number, "texts": texts}, allow_unicode=True, width=10_000)
+
+
+def _item(measure: ImportedMeasure, kept: Mapping[str, Any]) -> str:
+    lines = [
+        f"  - number: {measure.number}",
+        f"    part: {measure.part}",
+        f"    section: {measure.section}",
+        f"    matter: {kept.get('matter') or _first_words(measure.text)}",
+        f"    appealable: {'true' if kept.get('appealable', True) else 'false'}",
+    ]
+    if kept.get("why_not"):
+        lines.append(f"    why_not: {kept['why_not']}")
+    lines += [
+        f"    {key}: [{', '.join(names)}]"
+        for key, names in (
+            ("lead", measure.lead),
+            ("lead_groups", measure.lead_groups),
+            ("support", measure.support),
+            ("support_groups", measure.support_groups),
+        )
+        if names or key == "lead"
+    ]
+    lines += list(_deadline(measure))
+    return "\n".join(lines) + "\n"
+
+
+def _deadline(measure: ImportedMeasure) -> Iterable[str]:
+    if measure.deadline:
+        yield f"    deadline: {measure.deadline.isoformat()}"
+    if measure.standing:
+        yield f"    standing: {measure.standing}"
+    if measure.immediate:
+        yield "    immediate: true"
+
+
+def _first_words(text: str) -> str:
+    return text.split("。", 1)[0][:MATTER_CHARS]

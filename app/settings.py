@@ -1,0 +1,98 @@
+"""Settings of one installation, read from HOTLINE_* environment variables and nowhere else."""
+
+import base64
+import binascii
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HOME = Path(__file__).resolve().parent.parent
+DATA_KEY_BYTES = 32
+
+
+class Environment(StrEnum):
+    """Where the service runs; only development may make its own secrets."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """One typed value per setting; a bad one stops the start with a clear line."""
+
+    model_config = SettingsConfigDict(env_prefix="HOTLINE_", frozen=True, extra="ignore")
+
+    environment: Environment = Field(Environment.DEVELOPMENT, description="development 或 production")
+    database_url: str = Field(
+        f"sqlite:///{HOME / 'var' / 'hotline.sqlite3'}",
+        description="SQLite 或 PostgreSQL（postgresql://…，psycopg 3）",
+    )
+    rules_dir: Path = Field(HOME / "routing_rules", description="规则目录")
+    models_dir: Path = Field(HOME / "models", description="分类模型目录，其中 CURRENT 指向在用模型")
+    var_dir: Path = Field(HOME / "var", description="运行数据目录（开发环境的密钥、导入的公文全文）")
+    data_key: SecretStr = Field(
+        SecretStr(""), description="个人信息加密密钥：32 字节的 base64；生产环境必填，开发环境自动生成到 var/"
+    )
+    host: str = Field("127.0.0.1", description="监听地址")
+    port: int = Field(12345, ge=1, le=65535, description="监听端口")
+    token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
+    idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
+    body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
+    pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
+    webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
+    worker_seconds: float = Field(2.0, gt=0, description="后台轮询间隔（秒）")
+    log_level: str = Field("INFO", description="日志级别")
+
+    @field_validator("data_key")
+    @classmethod
+    def _data_key_is_strong(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if not text:
+            return value
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ValueError("不是 base64") from error
+        if len(raw) != DATA_KEY_BYTES or len(set(raw)) < DATA_KEY_BYTES // 4:
+            raise ValueError("须为 32 个随机字节，可用 `hotline keys new-data-key` 生成")
+        return value
+
+    @model_validator(mode="after")
+    def _production_is_guarded(self) -> "Settings":
+        if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
+            raise ValueError("生产环境必须设置 HOTLINE_DATA_KEY（32 字节的 base64）")
+        if self.webhook_url and not self.webhook_secret.get_secret_value():
+            raise ValueError("设置了 HOTLINE_WEBHOOK_URL 就必须设置 HOTLINE_WEBHOOK_SECRET")
+        return self
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the data lives in a SQLite file."""
+        return self.database_url.startswith("sqlite")
+
+
+class SettingsError(ValueError):
+    """The environment holds a setting that cannot be used; the text is one clear line."""
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Read the environment once.
+
+    Raises:
+        SettingsError: a value is missing or unusable; the message names each variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "；".join(_fault(item["loc"], item["msg"]) for item in error.errors())
+        raise SettingsError(f"设置有误：{faults}") from error
+
+
+def _fault(loc: tuple[int | str, ...], message: str) -> str:
+    name = "HOTLINE_" + "_".join(str(part) for part in loc).upper() if loc else "HOTLINE_*"
+    return f"{name}：{message.removeprefix('Value error, ')}"

@@ -1,0 +1,174 @@
+"""Puts rows together into the views a caller may see: masked, with names for codes."""
+
+import json
+from datetime import date, datetime
+
+from app.accounts.access import Caller
+from app.paging import Page
+from app.rulebook.shapes import Rulebook
+from app.sealing import Sealer
+from app.tickets.lifecycle import NEXT_STEPS, State
+from app.tickets.masking import hide_words, mask_code, mask_name, mask_phone, mask_text
+from app.tickets.queries import Line, QueueRow, Whole
+from app.tickets.schemas import (
+    EventView,
+    Judgement,
+    OverdueLine,
+    OverduePage,
+    PartyView,
+    QueueCounts,
+    QueueLine,
+    QueuePage,
+    ReplyView,
+    RoutingView,
+    TicketLine,
+    TicketPage,
+    TicketView,
+)
+from app.tickets.tables import Ticket, TicketEvent, TicketJudgement, TicketParty
+from app.tickets.views import EVENT_LABELS, PART_STATES, explain, holder_of, part_view, tag_view, unit_view
+
+HOTLINE_NAME = "12345热线营商环境专席"
+PUBLIC = "公开"
+
+
+def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer) -> TicketView:
+    """Return a ticket as a caller may see it.
+
+    A unit sees nothing of who appeals on a 隐名 or 匿名 ticket, in the text either; everybody sees numbers masked.
+    """
+    ticket, text = whole.ticket, whole.text
+    hidden = ticket.confidentiality != PUBLIC and caller.role.of_unit
+    words = _identifying(whole.party, sealer) if hidden else ()
+    tag = rulebook.tag_by_code.get(ticket.tag)
+    state = State(ticket.state)
+    return TicketView(
+        number=ticket.number, state=state.value, state_label=state.label,
+        holder=holder_of(ticket, whole.supervisor, rulebook), since=_since(whole), due_at=ticket.due_at,
+        due_provisional=ticket.due_provisional, next=NEXT_STEPS[state], next_step=ticket.next_step,
+        next_due_at=ticket.next_due_at, type=ticket.kind, urgent=ticket.urgent,
+        confidentiality=ticket.confidentiality, channel=ticket.channel,
+        external_number=None if hidden else ticket.external_number, tag=tag_view(tag) if tag else None, gap=ticket.gap,
+        district=rulebook.district_by_code[ticket.district].name if ticket.district else None,
+        title=hide_words(mask_text(text.title), words), content=hide_words(mask_text(text.content), words),
+        complained_of=mask_text(text.complained_of), party=None if hidden else _party(whole.party, sealer),
+        parts=[part_view(part, rulebook) for part in whole.parts],
+        replies=[_reply(row, unit, rulebook) for row, unit in whole.replies],
+        accepted_at=ticket.accepted_at, dispatched_at=ticket.dispatched_at, updated_at=ticket.updated_at,
+        version=ticket.version, rulebook_version=ticket.rulebook_version, model_version=ticket.model_version,
+    )  # fmt: skip
+
+
+def _since(whole: Whole) -> datetime:
+    """Return since when the present holder has the ticket."""
+    ticket = whole.ticket
+    leads = [part for part in whole.parts if part.role == "lead"]
+    match State(ticket.state):
+        case State.AWAITING_SIGN | State.IN_PROGRESS:
+            return leads[-1].dispatched_at
+        case State.AWAITING_REVIEW:
+            return leads[-1].replied_at or ticket.updated_at
+        case _:
+            return ticket.accepted_at
+
+
+def _identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
+    sealed = (
+        party.enterprise_name, party.contact_name, party.contact_phone, party.credit_code, party.park, party.address
+    )  # fmt: skip
+    return tuple(sealer.open(value) for value in sealed)
+
+
+def _party(party: TicketParty, sealer: Sealer) -> PartyView:
+    return PartyView(
+        enterprise=sealer.open(party.enterprise_name), credit_code=mask_code(sealer.open(party.credit_code)),
+        size=party.enterprise_size, park=sealer.open(party.park), contact_name=mask_name(sealer.open(party.contact_name)),
+        contact_phone=mask_phone(sealer.open(party.contact_phone)),
+    )  # fmt: skip
+
+
+def _reply(row: object, unit: str, rulebook: Rulebook) -> ReplyView:
+    names = ("result", "contacted_at", "contact_way", "planned_on", "written_at")
+    values = {name: getattr(row, name) for name in names}
+    return ReplyView(
+        unit=unit_view(unit, rulebook), content=mask_text(getattr(row, "content", "")),
+        plan=mask_text(getattr(row, "plan", "")), **values,
+    )  # fmt: skip
+
+
+def _tag_name(code: str, rulebook: Rulebook) -> str:
+    tag = rulebook.tag_by_code.get(code)
+    return tag.name if tag else ""
+
+
+def ticket_page(page: Page[Line], rulebook: Rulebook) -> TicketPage:
+    """Return a page of tickets."""
+    return TicketPage(items=[_ticket_line(*row, rulebook) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def _ticket_line(ticket: Ticket, title: str, rulebook: Rulebook) -> TicketLine:
+    state = State(ticket.state)
+    return TicketLine(
+        number=ticket.number, state=state.value, state_label=state.label, type=ticket.kind, tag=ticket.tag,
+        tag_name=_tag_name(ticket.tag, rulebook), urgent=ticket.urgent,
+        lead=unit_view(ticket.lead_unit, rulebook).name if ticket.lead_unit else None, title=mask_text(title),
+        accepted_at=ticket.accepted_at, due_at=ticket.due_at, next_step=ticket.next_step,
+        next_due_at=ticket.next_due_at, updated_at=ticket.updated_at,
+    )  # fmt: skip
+
+
+def overdue_page(page: Page[Line], holders: dict[int, list[str]], moment: datetime, rulebook: Rulebook) -> OverduePage:
+    """Return a page of the overdue list; what no unit holds is the hotline's own."""
+    items = []
+    for ticket, _title in page.rows:
+        if ticket.next_due_at is None:
+            continue
+        units = [unit_view(code, rulebook).name for code in holders.get(ticket.id, [])]
+        late = int((moment - ticket.next_due_at).total_seconds() // 60)
+        state = State(ticket.state)
+        items.append(
+            OverdueLine(
+                number=ticket.number, state=state.value, state_label=state.label, urgent=ticket.urgent, tag=ticket.tag,
+                tag_name=_tag_name(ticket.tag, rulebook), step=ticket.next_step or "",
+                holder="、".join(units) or HOTLINE_NAME, due_at=ticket.next_due_at, overdue_minutes=late,
+            )
+        )  # fmt: skip
+    return OverduePage(items=items, next_cursor=page.next_cursor)
+
+
+def queue_page(
+    unit: str, page: Page[QueueRow], counts: dict[str, int] | None, moment: datetime, rulebook: Rulebook
+) -> QueuePage:
+    """Return a page of a unit's queue."""
+    return QueuePage(
+        unit=unit_view(unit, rulebook), items=[_queue_line(row, moment, rulebook) for row in page.rows],
+        next_cursor=page.next_cursor, counts=QueueCounts(**counts) if counts else None,
+    )  # fmt: skip
+
+
+def _queue_line(row: QueueRow, moment: datetime, rulebook: Rulebook) -> QueueLine:
+    part, ticket, title = row
+    return QueueLine(
+        number=ticket.number, role="主办" if part.role == "lead" else "协办", state=part.state,
+        state_label=PART_STATES[part.state], type=ticket.kind, tag=part.tag, tag_name=_tag_name(part.tag, rulebook),
+        urgent=part.urgent, title=mask_text(title) if ticket.confidentiality == PUBLIC else "（隐名件，请打开查看）",
+        dispatched_at=part.dispatched_at, due_at=part.due_at, next_step=part.next_step, next_due_at=part.next_due_at,
+        overdue=bool(part.next_due_at and part.next_due_at < moment), updated_at=part.updated_at,
+    )  # fmt: skip
+
+
+def event_view(event: TicketEvent) -> EventView:
+    """Return an event with its Chinese label."""
+    return EventView(
+        seq=event.seq, kind=event.kind, label=EVENT_LABELS[event.kind], at=event.at, actor=event.actor,
+        payload=json.loads(event.payload), hash=event.hash,
+    )  # fmt: skip
+
+
+def routing_view(ticket: Ticket, rows: list[TicketJudgement], rulebook: Rulebook, day: date) -> RoutingView:
+    """Return why a ticket went where it went: the newest judgement explained, all of them listed."""
+    judgements = [Judgement.model_validate_json(row.payload) for row in rows]
+    return RoutingView(
+        number=ticket.number, explanation=explain(judgements[-1], rulebook), judgements=judgements,
+        notice_status=rulebook.notice.status_line(day),
+    )  # fmt: skip

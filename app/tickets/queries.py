@@ -1,0 +1,284 @@
+"""Reads: one ticket, its history, lists, a unit's queue, triage and the overdue list. All keyset-paged on indexes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.accounts.access import Caller, Role, Rows, Verb
+from app.accounts.tables import Staff
+from app.clock import now
+from app.errors import NotFoundError
+from app.paging import Page, Sortable, cut, decode_cursor
+from app.tickets.lifecycle import State
+from app.tickets.tables import Dispatch, Reply, Ticket, TicketEvent, TicketJudgement, TicketParty, TicketText
+
+# Sorts after every real time: a part without an obligation comes last in a queue.
+NEVER = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
+OPEN_PARTS = ("awaiting_sign", "in_progress")
+
+
+def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
+    """Return the condition on Ticket that a caller's rows for a verb obey; 专办件 only for the named supervisor."""
+    match caller.rows(verb):
+        case Rows.ALL:
+            return _not_special(caller)
+        case Rows.OWN_UNIT:
+            own = exists().where(
+                Dispatch.ticket_id == Ticket.id, Dispatch.unit == caller.unit, Dispatch.state != "handed_over"
+            )
+            return own
+        case Rows.OWN_CHANNEL:
+            return and_(Ticket.channel == caller.channel, Ticket.state != State.SPECIAL.value)
+        case _:
+            return false()
+
+
+def _not_special(caller: Caller) -> ColumnElement[bool]:
+    ordinary = and_(Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
+    if caller.kind != "staff" or caller.role is not Role.SUPERVISOR:
+        return ordinary
+    mine = Ticket.special_supervisor == caller.ident
+    if caller.takes_special:
+        mine = or_(mine, Ticket.special_supervisor.is_(None))
+    return or_(ordinary, mine)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A ticket with everything that belongs to it."""
+
+    ticket: Ticket
+    text: TicketText
+    party: TicketParty
+    parts: list[Dispatch]
+    replies: list[tuple[Reply, str]]
+    supervisor: str
+
+
+def one(session: Session, number: str, caller: Caller) -> Whole:
+    """Return a ticket.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not know of it.
+    """
+    statement = (
+        select(Ticket, TicketText, TicketParty)
+        .join(TicketText, TicketText.ticket_id == Ticket.id)
+        .join(TicketParty, TicketParty.ticket_id == Ticket.id)
+        .where(Ticket.number == number, visible(caller, Verb.TICKET_READ))
+    )
+    row = session.execute(statement).one_or_none()
+    if row is None:
+        raise NotFoundError(f"没有工单 {number}，或您无权查看")
+    ticket, text, party = row
+    parts = session.scalars(
+        select(Dispatch).where(Dispatch.ticket_id == ticket.id).order_by(Dispatch.round, Dispatch.id)
+    ).all()
+    replies = session.execute(
+        select(Reply, Dispatch.unit).join(Dispatch, Dispatch.id == Reply.dispatch_id)
+        .where(Reply.ticket_id == ticket.id).order_by(Reply.id)
+    ).all()  # fmt: skip
+    named = session.get(Staff, ticket.special_supervisor) if ticket.special_supervisor else None
+    return Whole(ticket, text, party, list(parts), [(row[0], row[1]) for row in replies], named.name if named else "")
+
+
+def history(session: Session, number: str, caller: Caller) -> tuple[Ticket, list[TicketEvent]]:
+    """Return a ticket's events in order.
+
+    Raises:
+        NotFoundError: as for `one`.
+    """
+    ticket = one(session, number, caller).ticket
+    statement = select(TicketEvent).where(TicketEvent.ticket_month == ticket.month, TicketEvent.ticket_id == ticket.id)
+    return ticket, list(session.scalars(statement.order_by(TicketEvent.seq)))
+
+
+def judgements(session: Session, number: str, caller: Caller) -> tuple[Ticket, list[TicketJudgement]]:
+    """Return every judgement of a ticket, oldest first.
+
+    Raises:
+        NotFoundError: as for `one`.
+    """
+    ticket = one(session, number, caller).ticket
+    statement = select(TicketJudgement).where(TicketJudgement.ticket_id == ticket.id)
+    return ticket, list(session.scalars(statement.order_by(TicketJudgement.seq)))
+
+
+@dataclass(frozen=True)
+class ListFilter:
+    """What a list of tickets is narrowed to; None: not narrowed."""
+
+    state: State | None = None
+    tag: str | None = None
+    unit: str | None = None
+    urgent: bool | None = None
+    channel: str | None = None
+    external_number: str | None = None
+    updated_since: datetime | None = None
+
+
+Line = tuple[Ticket, str]
+
+
+def tickets(session: Session, caller: Caller, wanted: ListFilter, cursor: str | None, limit: int) -> Page[Line]:
+    """Return a page of tickets in order of their last change, oldest change first, so that a poller misses nothing."""
+    statement = select(Ticket, TicketText.title).join(TicketText, TicketText.ticket_id == Ticket.id)
+    statement = statement.where(visible(caller, Verb.TICKET_LIST), *_narrowed(wanted))
+    if cursor:
+        after, ident = _moment_cursor(cursor)
+        statement = statement.where(tuple_(Ticket.updated_at, Ticket.id) > (after, ident))
+    rows = session.execute(statement.order_by(Ticket.updated_at, Ticket.id).limit(limit + 1)).all()
+    return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].updated_at, row[0].id))
+
+
+def _narrowed(wanted: ListFilter) -> list[ColumnElement[bool]]:
+    pairs = (
+        (Ticket.tag, wanted.tag), (Ticket.lead_unit, wanted.unit), (Ticket.urgent, wanted.urgent),
+        (Ticket.channel, wanted.channel), (Ticket.external_number, wanted.external_number),
+        (Ticket.state, wanted.state.value if wanted.state else None),
+    )  # fmt: skip
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in pairs if value is not None]
+    if wanted.updated_since:
+        conditions.append(Ticket.updated_at >= wanted.updated_since)
+    return conditions
+
+
+def _moment_values(moment: datetime | None, ident: int) -> list[Sortable]:
+    return [(moment or NEVER).isoformat(), ident]
+
+
+def _moment_cursor(cursor: str) -> tuple[datetime, int]:
+    moment, ident = decode_cursor(cursor, (str, int))
+    try:
+        after = datetime.fromisoformat(str(moment))
+    except ValueError:
+        after = NEVER
+    return (after if after.tzinfo else NEVER), int(ident or 0)
+
+
+def triage(session: Session, caller: Caller, cursor: str | None, limit: int) -> Page[Line]:
+    """Return tickets that wait for a dispatcher: the one due first is first (urgent ones have minutes, not hours)."""
+    statement = (
+        select(Ticket, TicketText.title)
+        .join(TicketText, TicketText.ticket_id == Ticket.id)
+        .where(
+            visible(caller, Verb.TRIAGE_READ), Ticket.state.in_([State.TRIAGE.value, State.SPECIAL.value]),
+        )
+    )  # fmt: skip
+    return _due_first(session, statement, cursor, limit)
+
+
+def _due_first(session: Session, statement: Select[Ticket, str], cursor: str | None, limit: int) -> Page[Line]:
+    if cursor:
+        after, ident = _moment_cursor(cursor)
+        statement = statement.where(tuple_(Ticket.next_due_at, Ticket.id) > (after, ident))
+    rows = session.execute(statement.order_by(Ticket.next_due_at, Ticket.id).limit(limit + 1)).all()
+    return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].next_due_at, row[0].id))
+
+
+def overdue(session: Session, caller: Caller, unit: str | None, cursor: str | None, limit: int) -> Page[Line]:
+    """Return tickets with an obligation past its time, the longest overdue first; no state is left out."""
+    moment = now()
+    statement = (
+        select(Ticket, TicketText.title)
+        .join(TicketText, TicketText.ticket_id == Ticket.id)
+        .where(visible(caller, Verb.OVERDUE_READ), Ticket.next_due_at < moment)
+    )
+    if unit:
+        late = exists().where(Dispatch.ticket_id == Ticket.id, Dispatch.unit == unit, Dispatch.next_due_at < moment)
+        statement = statement.where(late)
+    return _due_first(session, statement, cursor, limit)
+
+
+def late_holders(session: Session, ticket_ids: list[int], moment: datetime) -> dict[int, list[str]]:
+    """Return the units whose parts are overdue, by ticket, earliest first."""
+    statement = (
+        select(Dispatch.ticket_id, Dispatch.unit)
+        .where(Dispatch.ticket_id.in_(ticket_ids), Dispatch.next_due_at < moment)
+        .order_by(Dispatch.next_due_at, Dispatch.id)
+    )
+    holders: dict[int, list[str]] = {}
+    for ticket_id, unit in session.execute(statement):
+        holders.setdefault(ticket_id, []).append(unit)
+    return holders
+
+
+@dataclass(frozen=True)
+class QueueFilter:
+    """What a unit's queue is narrowed to; without a state: what is still open."""
+
+    state: str | None = None
+    tag: str | None = None
+    due_before: datetime | None = None
+    urgent: bool | None = None
+    role: str | None = None
+    updated_since: datetime | None = None
+
+
+QueueRow = tuple[Dispatch, Ticket, str]
+
+
+def queue(session: Session, unit: str, wanted: QueueFilter, cursor: str | None, limit: int) -> Page[QueueRow]:
+    """Return a page of a unit's parts: what is due first is first; answered parts and polls go by last change."""
+    statement = (
+        select(Dispatch, Ticket, TicketText.title)
+        .join(Ticket, Ticket.id == Dispatch.ticket_id)
+        .join(TicketText, TicketText.ticket_id == Dispatch.ticket_id)
+        .where(Dispatch.unit == unit, *_queue_conditions(wanted))
+    )
+    if wanted.updated_since or wanted.state == "replied":
+        return _queue_by_change(session, statement, cursor, limit)
+    if cursor:
+        after, ident = _moment_cursor(cursor)
+        statement = statement.where(tuple_(Dispatch.next_due_at, Dispatch.id) > (after, ident))
+    rows = session.execute(statement.order_by(Dispatch.next_due_at, Dispatch.id).limit(limit + 1)).all()
+    return cut(_queue_rows(rows), limit, lambda row: _moment_values(row[0].next_due_at, row[0].id))
+
+
+def _queue_by_change(
+    session: Session, statement: Select[Dispatch, Ticket, str], cursor: str | None, limit: int
+) -> Page[QueueRow]:
+    if cursor:
+        after, ident = _moment_cursor(cursor)
+        statement = statement.where(tuple_(Dispatch.updated_at, Dispatch.id) > (after, ident))
+    rows = session.execute(statement.order_by(Dispatch.updated_at, Dispatch.id).limit(limit + 1)).all()
+    return cut(_queue_rows(rows), limit, lambda row: _moment_values(row[0].updated_at, row[0].id))
+
+
+def _queue_rows(rows: object) -> list[QueueRow]:
+    return [(row[0], row[1], row[2]) for row in rows]  # type: ignore[attr-defined]
+
+
+def _queue_conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:
+    if wanted.state:
+        states: tuple[str, ...] = (wanted.state,)
+    else:
+        states = (*OPEN_PARTS, "replied") if wanted.updated_since else OPEN_PARTS
+    conditions: list[ColumnElement[bool]] = [Dispatch.state.in_(states)]
+    pairs = ((Dispatch.tag, wanted.tag), (Dispatch.urgent, wanted.urgent), (Dispatch.role, wanted.role))
+    conditions += [column == value for column, value in pairs if value is not None]
+    if wanted.due_before:
+        conditions.append(Dispatch.next_due_at < wanted.due_before)
+    if wanted.updated_since:
+        conditions.append(Dispatch.updated_at >= wanted.updated_since)
+    return conditions
+
+
+def queue_counts(session: Session, unit: str) -> dict[str, int]:
+    """Return how many of a unit's parts stand where."""
+    moment = now()
+    is_open = Dispatch.state.in_(OPEN_PARTS)
+    sums = {
+        "awaiting_sign": Dispatch.state == "awaiting_sign",
+        "in_progress": Dispatch.state == "in_progress",
+        "replied": Dispatch.state == "replied",
+        "overdue": and_(is_open, Dispatch.next_due_at < moment),
+        "urgent": and_(is_open, Dispatch.urgent.is_(True)),
+    }
+    columns = [
+        func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(name) for name, condition in sums.items()
+    ]
+    row = session.execute(select(*columns).where(Dispatch.unit == unit)).one()
+    return {name: int(value) for name, value in row._mapping.items()}

@@ -1,0 +1,243 @@
+"""Tables of the work order. Events are the truth; personal data and free text stand apart from the first migration.
+
+`ticket_event`, `outbox`, `ticket_judgement` and `idempotency` hold references only, so that anonymising a person breaks no
+chain. Columns such as `due_at` are snapshots of a fold over events.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, BigId, UtcTime
+
+
+class Ticket(Base):
+    """One work order (工单): its facts, where it stands, and when it is due. No personal data, no free text."""
+
+    __tablename__ = "ticket"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    number: Mapped[str] = mapped_column(String(24), unique=True)
+    month: Mapped[int] = mapped_column(Integer)
+    channel: Mapped[str] = mapped_column(String(20))
+    external_number: Mapped[str | None] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(4))
+    tag: Mapped[str] = mapped_column(String(4))
+    urgent: Mapped[bool] = mapped_column(Boolean)
+    confidentiality: Mapped[str] = mapped_column(String(4))
+    district: Mapped[str | None] = mapped_column(String(6))
+    callback_wanted: Mapped[bool] = mapped_column(Boolean)
+    accused: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20))
+    decision: Mapped[str] = mapped_column(String(8))
+    gap: Mapped[bool] = mapped_column(Boolean)
+    lead_unit: Mapped[str | None] = mapped_column(String(16))
+    special_supervisor: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    accepted_at: Mapped[datetime] = mapped_column(UtcTime)
+    dispatched_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    due_provisional: Mapped[bool] = mapped_column(Boolean)
+    next_step: Mapped[str | None] = mapped_column(String(8))
+    next_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    alarmed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    rulebook_version: Mapped[str] = mapped_column(String(12))
+    model_version: Mapped[str] = mapped_column(String(64))
+    created_by: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int] = mapped_column(Integer)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        UniqueConstraint("channel", "external_number"),
+        CheckConstraint("state <> 'awaiting_sign' OR lead_unit IS NOT NULL", name="dispatched_has_lead"),
+        Index(None, "updated_at", "id"),
+        Index(None, "next_due_at", "id"),
+        Index(None, "state", "next_due_at", "id"),
+    )
+
+
+class TicketParty(Base):
+    """Who appeals: sealed columns, with keyed hashes where they must be found again."""
+
+    __tablename__ = "ticket_party"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    enterprise_name: Mapped[str] = mapped_column(Text)
+    enterprise_find: Mapped[str] = mapped_column(String(64), index=True)
+    credit_code: Mapped[str] = mapped_column(Text)
+    credit_code_find: Mapped[str] = mapped_column(String(64), index=True)
+    enterprise_size: Mapped[str] = mapped_column(String(8))
+    park: Mapped[str] = mapped_column(Text)
+    contact_name: Mapped[str] = mapped_column(Text)
+    contact_phone: Mapped[str] = mapped_column(Text)
+    phone_find: Mapped[str] = mapped_column(String(64), index=True)
+    contact_email: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+
+
+class TicketText(Base):
+    """What was said: free text, which may hold personal data, apart from the facts."""
+
+    __tablename__ = "ticket_text"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    content: Mapped[str] = mapped_column(Text)
+    complained_of: Mapped[str] = mapped_column(Text)
+
+
+class TicketArrears(Base):
+    """The further facts of a 账款拖欠 appeal (保障中小企业款项支付条例)."""
+
+    __tablename__ = "ticket_arrears"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    debtor_kind: Mapped[str] = mapped_column(String(12))
+    debtor_name: Mapped[str] = mapped_column(Text)
+    contract_name: Mapped[str] = mapped_column(Text)
+    contract_date: Mapped[date | None] = mapped_column(Date)
+    contract_sum: Mapped[Decimal | None] = mapped_column(Numeric(16, 2))
+    owed_sum: Mapped[Decimal | None] = mapped_column(Numeric(16, 2))
+    delivered_on: Mapped[date | None] = mapped_column(Date)
+    payable_on: Mapped[date | None] = mapped_column(Date)
+    in_court: Mapped[bool] = mapped_column(Boolean)
+    about_wages: Mapped[bool] = mapped_column(Boolean)
+
+
+class TicketAttachment(Base):
+    """What is said of an attachment; the file itself lies elsewhere."""
+
+    __tablename__ = "ticket_attachment"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    media_type: Mapped[str] = mapped_column(String(100))
+    size: Mapped[int] = mapped_column(BigId)
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+class TicketJudgement(Base):
+    """What model and rules judged at intake, exactly as it was answered; no free text of the caller."""
+
+    __tablename__ = "ticket_judgement"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    model_version: Mapped[str] = mapped_column(String(64))
+    rulebook_version: Mapped[str] = mapped_column(String(12))
+    tag: Mapped[str] = mapped_column(String(4))
+    confidence: Mapped[float]
+    payload: Mapped[str] = mapped_column(Text)
+    judged_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class TicketEvent(Base):
+    """One thing that happened: append-only, keyed by month so that it can be partitioned, chained by hash."""
+
+    __tablename__ = "ticket_event"
+
+    ticket_month: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    at: Mapped[datetime] = mapped_column(UtcTime)
+    actor: Mapped[str] = mapped_column(String(32))
+    payload: Mapped[str] = mapped_column(Text)
+    prev_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class TicketNote(Base):
+    """A reason or remark that a person wrote; events refer to it by id."""
+
+    __tablename__ = "ticket_note"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
+    text: Mapped[str] = mapped_column(Text)
+    written_by: Mapped[str] = mapped_column(String(32))
+    written_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Dispatch(Base):
+    """One unit's part in one round of a work order, with its own clock."""
+
+    __tablename__ = "dispatch"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"))
+    unit: Mapped[str] = mapped_column(String(16))
+    role: Mapped[str] = mapped_column(String(8))
+    round: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(16))
+    tag: Mapped[str] = mapped_column(String(4))
+    urgent: Mapped[bool] = mapped_column(Boolean)
+    evidence: Mapped[str] = mapped_column(Text)
+    dues: Mapped[str] = mapped_column(Text)
+    dispatched_at: Mapped[datetime] = mapped_column(UtcTime)
+    sign_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    next_step: Mapped[str | None] = mapped_column(String(8))
+    next_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    signed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    signed_by: Mapped[str | None] = mapped_column(String(32))
+    replied_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        UniqueConstraint("ticket_id", "unit", "round"),
+        Index(None, "unit", "state", "next_due_at", "id"),
+        Index(None, "unit", "updated_at", "id"),
+    )
+
+
+class Reply(Base):
+    """A unit's answer with its proof of contact; free text, so apart."""
+
+    __tablename__ = "reply"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
+    dispatch_id: Mapped[int] = mapped_column(ForeignKey("dispatch.id"))
+    result: Mapped[str] = mapped_column(String(16))
+    content: Mapped[str] = mapped_column(Text)
+    contacted_at: Mapped[datetime] = mapped_column(UtcTime)
+    contact_way: Mapped[str] = mapped_column(String(8))
+    plan: Mapped[str] = mapped_column(Text)
+    planned_on: Mapped[date | None] = mapped_column(Date)
+    written_by: Mapped[str] = mapped_column(String(32))
+    written_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Idempotency(Base):
+    """A key a caller gave with a submission: which body it stood for and which work order came of it."""
+
+    __tablename__ = "idempotency"
+
+    caller: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    number: Mapped[str] = mapped_column(String(24))
+    created_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+
+
+class TicketSerial(Base):
+    """The last serial given out on a day; taken in blocks, so gaps are normal and doubles impossible."""
+
+    __tablename__ = "ticket_serial"
+
+    day: Mapped[int] = mapped_column(Integer, primary_key=True)
+    last: Mapped[int] = mapped_column(Integer)

