@@ -22,7 +22,7 @@ from app.jobs import worker
 from app.notify.deliver import waiting
 from app.rulebook.api import make_router
 from app.rulebook.shapes import NoticeStatus
-from app.settings import Settings, load_settings
+from app.settings import load_settings
 from app.tickets import api as tickets_api
 from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
@@ -65,19 +65,17 @@ def check_schema(office: Office) -> None:
         raise StartError(f"数据库结构为 {found or '空'}，程序需要 {wanted}，请先执行 hotline migrate")
 
 
-def create_app(settings: Settings | None = None, *, with_worker: bool = False) -> FastAPI:
-    """Return the application.
+def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
+    """Return the application around an open office.
 
     Args:
-        settings: those of the environment when left out.
+        office: rules, model and database.
         with_worker: run the background worker inside this process.
 
     Raises:
-        RulebookError: the rules cannot be used.
         StartError: the database is not ready.
     """
-    settings = settings or load_settings()
-    office = open_office(settings)
+    settings = office.settings
     check_schema(office)
     app = FastAPIOffline(
         title="包头市12345营商环境专席 企业诉求转办服务",
@@ -101,7 +99,7 @@ def serve_factory() -> FastAPI:
     """Return the application for a uvicorn process of several."""
     settings = load_settings()
     set_up_logging(settings.log_level)
-    return create_app(settings)
+    return create_app(open_office(settings))
 
 
 def _lifespan(office: Office, *, with_worker: bool) -> Any:
@@ -198,7 +196,8 @@ def _add_health(app: FastAPI, office: Office) -> None:
 
 def _measure(office: Office) -> None:
     with office.database.read() as session:
-        counts = dict(session.execute(select(Ticket.state, func.count()).group_by(Ticket.state)).tuples().all())
+        found = session.execute(select(Ticket.state, func.count()).group_by(Ticket.state))
+        counts = {state: count for state, count in found}  # noqa: C416  rows are not pairs to the type checker
         late = session.scalars(select(func.count()).where(Ticket.next_due_at < clock.now())).one()
         waits, dead = waiting(session)
     for state in State:

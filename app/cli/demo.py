@@ -34,11 +34,19 @@ console = Console()
 def demo(url: Annotated[str, typer.Option(help="服务地址；该处没有服务时自行启动一个")] = "") -> None:
     """提交一批示例诉求，显示每件怎样派、依据什么、何时到期，再看一个单位的队列。"""
     settings = load_settings()
-    with (
-        _service(url or f"http://{settings.host}:{settings.port}") as base,
-        httpx.Client(base_url=base, timeout=30) as client,
-    ):
-        operator = _sign_in(client, Role.OPERATOR)
+    logins: list[str] = []
+    try:
+        with _service(url or f"http://{settings.host}:{settings.port}") as base:
+            _show(base, logins)
+    finally:
+        with Database(settings.database_url).write() as session:
+            for login in logins:
+                service.revoke_staff(session, login)
+
+
+def _show(base: str, logins: list[str]) -> None:
+    with httpx.Client(base_url=base, timeout=30) as client:
+        operator = _sign_in(client, Role.OPERATOR, logins)
         samples = [json.loads(line) for line in SAMPLES.read_text(encoding="utf-8").splitlines()]
         run = secrets.token_hex(3)
         answers = [_post(client, operator, sample, run) for sample in track(samples, "提交示例诉求", console=console)]

@@ -35,7 +35,7 @@ def serve(
         check_schema(open_office(settings))
         uvicorn.run("app.main:serve_factory", factory=True, workers=processes, access_log=False, **bind)
     else:
-        application = create_app(settings, with_worker=worker_inside)
+        application = create_app(open_office(settings), with_worker=worker_inside)
         uvicorn.run(application, access_log=False, timeout_graceful_shutdown=20, **bind)
 
 

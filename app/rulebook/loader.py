@@ -313,21 +313,26 @@ def _tag_file(
         if isinstance(item, dict):
             item.update(group_code=group["code"], group_name=group["name"])
     for path, tag in reading.shapes(source, "tags", Tag):
-        if f"tag {tag.code}" in reading.places:
-            reading.fault(source, path, f"标签代码“{tag.code}”重复")
-        reading.remember(f"tag {tag.code}", source, path)
-        for number in set(tag.measures) - measures:
-            reading.fault(source, (*path, "measures"), f"没有第{number}项措施")
-        if not tag.code.startswith(tag.group_code):
-            reading.fault(source, (*path, "code"), f"标签代码须以组号 {tag.group_code} 开头")
-        if tag.statutory_limit and tag.statutory_limit not in covers:
-            reading.fault(source, (*path, "statutory_limit"), f"limits.yaml 没有适用于“{tag.statutory_limit}”的时限")
-        if (tag.handling == "told") != bool(tag.told):
-            reading.fault(source, path, "handling: told 与 told 须同时填写")
+        _check_tag(reading, source, path, tag, measures, covers)
         lead = _codes(reading, source, (*path, "lead"), [tag.lead], names)
         support = _codes(reading, source, (*path, "support"), tag.support, names)
         if lead:
             yield tag.model_copy(update={"lead": lead[0], "support": support})
+
+
+def _check_tag(reading: Reading, source: Source, path: Path_, tag: Tag, measures: set[int], covers: set[str]) -> None:
+    """Note what is wrong with one tag by itself."""
+    if f"tag {tag.code}" in reading.places:
+        reading.fault(source, path, f"标签代码“{tag.code}”重复")
+    reading.remember(f"tag {tag.code}", source, path)
+    for number in set(tag.measures) - measures:
+        reading.fault(source, (*path, "measures"), f"没有第{number}项措施")
+    if not tag.code.startswith(tag.group_code):
+        reading.fault(source, (*path, "code"), f"标签代码须以组号 {tag.group_code} 开头")
+    if tag.statutory_limit and tag.statutory_limit not in covers:
+        reading.fault(source, (*path, "statutory_limit"), f"limits.yaml 没有适用于“{tag.statutory_limit}”的时限")
+    if (tag.handling == "told") != bool(tag.told):
+        reading.fault(source, path, "handling: told 与 told 须同时填写")
 
 
 def _avoidance(reading: Reading, names: dict[str, str], measures: set[int]) -> Avoidance | None:

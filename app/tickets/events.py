@@ -36,7 +36,7 @@ def canonical(payload: dict[str, Any]) -> str:
     return json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def link_hash(number: str, seq: int, kind: str, at: datetime, actor: str, payload: str, prev_hash: str) -> str:  # noqa: PLR0917
+def link_hash(number: str, seq: int, kind: str, at: datetime, actor: str, payload: str, prev_hash: str) -> str:
     """Return the hash of one link over everything it says and the link before it."""
     text = "\n".join((number, str(seq), kind, at.isoformat(timespec="microseconds"), actor, payload, prev_hash))
     return hashlib.sha256(text.encode()).hexdigest()

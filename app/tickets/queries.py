@@ -25,10 +25,9 @@ def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
         case Rows.ALL:
             return _not_special(caller)
         case Rows.OWN_UNIT:
-            own = exists().where(
+            return exists().where(
                 Dispatch.ticket_id == Ticket.id, Dispatch.unit == caller.unit, Dispatch.state != "handed_over"
             )
-            return own
         case Rows.OWN_CHANNEL:
             return and_(Ticket.channel == caller.channel, Ticket.state != State.SPECIAL.value)
         case _:
@@ -280,5 +279,5 @@ def queue_counts(session: Session, unit: str) -> dict[str, int]:
     columns = [
         func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(name) for name, condition in sums.items()
     ]
-    row = session.execute(select(*columns).where(Dispatch.unit == unit)).one()
-    return {name: int(value) for name, value in row._mapping.items()}
+    row = session.execute(select(*columns).where(Dispatch.unit == unit)).mappings().one()
+    return {str(name): int(value) for name, value in row.items()}

@@ -37,7 +37,7 @@ def replay(session: Session, before: Rulebook, after: Rulebook, day: date) -> It
         .order_by(Ticket.id)
         .execution_options(yield_per=CHUNK)
     )
-    for ticket, text in session.execute(statement).tuples():
+    for ticket, text in session.execute(statement):
         facts = _facts(ticket, text, day)
         old, new = _spoken(facts, before), _spoken(facts, after)
         if old != new:

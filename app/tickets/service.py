@@ -117,13 +117,12 @@ def correct(session: Session, act: Act, form: CorrectForm, desk: Desk) -> tuple[
         ConflictError: the ticket is already with a unit.
         InvalidInputError: tag or district unknown, or nothing was corrected.
     """
-    if form.tag is None and form.type is None and form.urgent is None and form.district is None:
-        if not form.accused_cleared:
-            raise InvalidInputError("没有需要更正的内容", faults=(FieldFault("", "至少填写一项更正"),))
+    if not form.accused_cleared and {form.tag, form.type, form.urgent, form.district} == {None}:
+        raise InvalidInputError("没有需要更正的内容", faults=(FieldFault("", "至少填写一项更正"),))
     ticket = locked(session, act, Verb.TICKET_CORRECT)
     step(State(ticket.state), Move.DISPATCH)
     at = clock.now()
-    override = _override(form.tag, None, form.urgent, form.reason)
+    override = _override(form.tag or _settled_tag(session, ticket), None, form.urgent, form.reason)
     stored = _stored_form(session, ticket, override)
     changes = {key: value for key, value in (("type", form.type), ("district", form.district)) if value is not None}
     judged = judge(stored.model_copy(update=changes), desk, at, accused_cleared=form.accused_cleared)
@@ -132,6 +131,14 @@ def correct(session: Session, act: Act, form: CorrectForm, desk: Desk) -> tuple[
     happenings = _take_over(session, ticket, judged, judgement, at, note)
     record(session, ticket, at, act.caller, happenings)
     return ticket, judgement
+
+
+def _settled_tag(session: Session, ticket: Ticket) -> str | None:
+    """Return the tag a person gave before; a correction of something else must not hand it back to the model."""
+    statement = select(TicketJudgement.payload).where(TicketJudgement.ticket_id == ticket.id)
+    newest = session.scalars(statement.order_by(TicketJudgement.seq.desc()).limit(1)).one()
+    judgement = Judgement.model_validate_json(newest)
+    return judgement.tag.code if judgement.tag and judgement.tag_source == "人工" else None
 
 
 def _override(tag: str | None, unit: str | None, urgent: bool | None, reason: str) -> OverrideForm | None:

@@ -1,0 +1,105 @@
+"""What the service does by itself: alarms, merged units, forgotten keys, and a worker no fault can stop."""
+
+import threading
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import func, select
+
+from app import clock
+from app.jobs import worker
+from app.jobs.worker import one_round
+from app.notify.tables import Outbox
+from app.rulebook.shapes import Rulebook
+from app.tickets.intake import make_desk
+from app.tickets.office import Office
+from app.tickets.tables import Idempotency
+from app.tickets.upkeep import hand_over_merged
+from tests.builders import Hotline, changed_rules, ticket_form
+
+UNKNOWN_PLACE = {"override": {"tag": "0405", "reason": "征地"}, "content": "征地补偿款一直没有发下来。"}
+
+
+def alarms(office: Office) -> int:
+    with office.database.read() as session:
+        statement = select(func.count()).where(Outbox.kind == "ticket.urgent_triage_overdue")
+        return session.scalars(statement).one()
+
+
+def test_an_urgent_ticket_left_in_triage_alarms_once(hotline: Hotline, office: Office) -> None:
+    number = hotline.submit(urgent=True, **UNKNOWN_PLACE)["number"]
+    one_round(office, None)
+    assert alarms(office) == 0
+    with time_machine.travel(clock.now() + timedelta(minutes=6), tick=False):
+        one_round(office, None)
+        one_round(office, None)
+    assert alarms(office) == 1
+    events = hotline.get("dispatcher", f"/tickets/{number}/events").json()
+    assert (events[-1]["kind"], events[-1]["actor"]) == ("alarmed", "system:0")
+
+
+def test_an_ordinary_ticket_in_triage_does_not_alarm(hotline: Hotline, office: Office) -> None:
+    hotline.submit(**UNKNOWN_PLACE)
+    with time_machine.travel(clock.now() + timedelta(minutes=6), tick=False):
+        one_round(office, None)
+    assert alarms(office) == 0
+
+
+def merged(rulebook: Rulebook) -> Rulebook:
+    """The rules after 市工信局 went up in 市发改委 yesterday."""
+    gone = {"valid_to": clock.today() - timedelta(days=1), "successor": "BT-FGW"}
+    units = tuple(unit.model_copy(update=gone) if unit.code == "BT-GXJ" else unit for unit in rulebook.units)
+    return changed_rules(rulebook, units=units)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_merged_units_open_tickets_move_with_an_event(
+    hotline: Hotline, office: Office, rulebook: Rulebook, signed: bool
+) -> None:
+    number = hotline.submit()["number"]
+    if signed:
+        hotline.post("unit_handler@市工信局", f"/tickets/{number}/sign")
+    before = hotline.ticket(number)
+    desk = make_desk(merged(rulebook), None)
+    with office.database.write() as session:
+        moved = hand_over_merged(session, desk)
+    with office.database.write() as session:
+        again = hand_over_merged(session, desk)
+    after = hotline.ticket(number)
+    assert (moved, again) == (1, 0)
+    assert (after["holder"], after["state"], after["due_at"]) == ("市发改委", "awaiting_sign", before["due_at"])
+    assert [item["number"] for item in hotline.get("unit_handler@市发改委", "/queue").json()["items"]] == [number]
+    assert hotline.get("unit_handler@市工信局", f"/tickets/{number}").status_code == 404
+    assert hotline.get("dispatcher", f"/tickets/{number}/events").json()[-1]["kind"] == "handed_over"
+
+
+def test_new_tickets_go_to_the_successor(rulebook: Rulebook) -> None:
+    reformed = merged(rulebook)
+    assert reformed.current_unit("BT-GXJ", clock.today()).code == "BT-FGW"
+    assert reformed.current_unit("BT-GXJ", date(2025, 1, 6)).code == "BT-GXJ"
+
+
+def test_old_idempotency_keys_are_forgotten(hotline: Hotline, office: Office) -> None:
+    hotline.post("operator", "/tickets", ticket_form(), Idempotency_Key="old")
+    one_round(office, None)
+    with time_machine.travel(clock.now() + timedelta(hours=25), tick=False):
+        assert one_round(office, None)["keys_forgotten"] == 1
+    with office.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Idempotency)) == 0
+
+
+def test_a_round_that_fails_does_not_stop_the_worker(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, turns = threading.Event(), []
+
+    def failing(*_: Any) -> dict[str, int]:
+        turns.append(1)
+        if len(turns) == 1:
+            raise RuntimeError("数据库暂时离开")
+        stop.set()
+        return {}
+
+    monkeypatch.setattr(worker, "one_round", failing)
+    worker.run(office, stop)
+    assert len(turns) == 2

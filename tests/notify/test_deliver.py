@@ -1,0 +1,142 @@
+"""Delivery of the outbox to a real receiver on loopback: signed, at least once, put off, given up."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import httpx
+import pytest
+import time_machine
+from pydantic import SecretStr
+from sqlalchemy import select
+from standardwebhooks import Webhook
+
+from app import clock
+from app.database import Database
+from app.notify.deliver import MAX_ATTEMPTS, Send, deliver_due, make_sender, waiting
+from app.notify.outbox import enqueue
+from app.notify.tables import Outbox
+from app.settings import Settings
+
+SECRET = "d2ViaG9vay1zZWNyZXQtZm9yLXRlc3Rz"
+
+
+class Receiver(HTTPServer):
+    """Takes notices and answers with the status it is set to."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[dict[str, str], bytes]] = []
+        super().__init__(("127.0.0.1", 0), Answering)
+
+
+class Answering(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        receiver = self.server
+        assert isinstance(receiver, Receiver)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        receiver.taken.append((dict(self.headers.items()), body))
+        self.send_response(receiver.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def send(receiver: Receiver, settings: Settings) -> Iterator[Send]:
+    url = f"http://127.0.0.1:{receiver.server_port}/notices"
+    configured = settings.model_copy(update={"webhook_url": url, "webhook_secret": SecretStr(SECRET)})
+    with httpx.Client(timeout=5) as client:
+        sender = make_sender(configured, client)
+        assert sender
+        yield sender
+
+
+def put(database: Database, count: int = 1) -> None:
+    with database.write() as session:
+        enqueue(session, clock.now(), [("ticket.dispatched", {"number": f"BTQ{index}"}) for index in range(count)])
+
+
+def rows(database: Database) -> list[Outbox]:
+    with database.read() as session:
+        return list(session.scalars(select(Outbox).order_by(Outbox.id)))
+
+
+def test_a_notice_arrives_once_and_its_signature_holds(database: Database, receiver: Receiver, send: Send) -> None:
+    put(database)
+    assert (deliver_due(database, send), deliver_due(database, send)) == (1, 0)
+    headers, body = receiver.taken[0]
+    signed = {name.lower(): value for name, value in headers.items()}
+    assert Webhook(SECRET).verify(body.decode(), signed)["data"] == {"number": "BTQ0"}
+    assert rows(database)[0].delivered_at
+
+
+def test_a_receiver_that_fails_gets_it_again_later(database: Database, receiver: Receiver, send: Send) -> None:
+    put(database)
+    receiver.status = 500
+    assert deliver_due(database, send) == 0
+    assert deliver_due(database, send) == 0
+    assert len(receiver.taken) == 1
+    receiver.status = 200
+    with time_machine.travel(clock.now() + timedelta(seconds=31), tick=False):
+        assert deliver_due(database, send) == 1
+    assert rows(database)[0].last_error is None
+
+
+def test_a_redirect_is_not_followed(database: Database, receiver: Receiver, send: Send) -> None:
+    put(database)
+    receiver.status = 302
+    assert deliver_due(database, send) == 0
+    assert rows(database)[0].delivered_at is None
+
+
+def test_after_many_tries_it_is_given_up_and_seen(database: Database, receiver: Receiver, send: Send) -> None:
+    put(database)
+    receiver.status = 503
+    moment = clock.now()
+    for turn in range(MAX_ATTEMPTS + 2):
+        with time_machine.travel(moment + timedelta(hours=2 * (turn + 1)), tick=False):
+            deliver_due(database, send)
+    with database.read() as session:
+        assert waiting(session) == (0, 1)
+    assert len(receiver.taken) == MAX_ATTEMPTS
+
+
+def test_a_worker_that_dies_with_a_notice_in_hand_loses_nothing(database: Database, send: Send) -> None:
+    put(database)
+
+    def die(_notice: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deliver_due(database, die)
+    assert deliver_due(database, send) == 0
+    with time_machine.travel(clock.now() + timedelta(seconds=61), tick=False):
+        assert deliver_due(database, send) == 1
+
+
+def test_a_batch_is_bounded_and_the_rest_follows(database: Database, receiver: Receiver, send: Send) -> None:
+    put(database, 25)
+    assert (deliver_due(database, send), deliver_due(database, send)) == (20, 5)
+    numbers = [json.loads(body)["data"]["number"] for _, body in receiver.taken]
+    assert sorted(numbers) == sorted(f"BTQ{index}" for index in range(25))
+
+
+def test_without_a_receiver_there_is_no_sender(settings: Settings) -> None:
+    with httpx.Client() as client:
+        assert make_sender(settings, client) is None

@@ -1,0 +1,1 @@
+"""Whole processes: the service as it is started, raced, killed."""
