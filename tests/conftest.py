@@ -129,12 +129,18 @@ def desk(rulebook: Rulebook, small_models_dir: Path) -> Desk:
     return make_desk(rulebook, load(small_models_dir, rulebook))
 
 
+def open_test_office(settings: Settings, desk: Desk) -> Office:
+    """Return an office around a desk that is loaded already."""
+    database = Database(settings.database_url)
+    return Office(settings, database, desk, load_sealer(settings), NumberSource(database), "")
+
+
 @pytest.fixture
 def office(settings: Settings, desk: Desk) -> Iterator[Office]:
     """The working parts of one test's installation."""
-    database = Database(settings.database_url)
-    yield Office(settings, database, desk, load_sealer(settings), NumberSource(database), "")
-    database.dispose()
+    opened = open_test_office(settings, desk)
+    yield opened
+    opened.database.dispose()
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """The shipped rules for tests: read once; with parts replaced; as a copy on disk that a test may edit."""
 
 import shutil
+from dataclasses import replace
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from app.routing.accused import Accused
+from app.routing.engine import Facts
 from app.rulebook.loader import load_rulebook
 from app.rulebook.shapes import Measure, Rulebook, Unit
 
@@ -17,9 +21,9 @@ def shipped() -> Rulebook:
     return load_rulebook(RULES)
 
 
-def code(short: str) -> str:
-    """Return the code of a shipped unit by one of its names; codes stay as they are."""
-    return shipped().unit_by_name[short].code if short in shipped().unit_by_name else short
+def code(name: str) -> str:
+    """Return the code of a shipped unit by one of its names; no name, no code."""
+    return shipped().unit_by_name[name].code if name else ""
 
 
 def changed(book: Rulebook, **parts: Any) -> Rulebook:
@@ -56,3 +60,16 @@ def edit(path: Path, after: str, old: str, new: str) -> int:
     spot = text.index(old, text.index(after))
     path.write_text(text[:spot] + new + text[spot + len(old) :], encoding="utf-8")
     return text.count("\n", 0, spot) + 1
+
+
+def accused(name: str) -> Accused:
+    """Read one accused: a unit's name, `下:` before it for an organ below the unit, `?` where it is not certain."""
+    below, certain = "下:" in name, "?" not in name
+    unit = name.removeprefix("?").removeprefix("下:")
+    return Accused(code(unit), f"{unit}某队" if below else unit, below, certain, "正文")
+
+
+def facts(tag: str, kind: str = "投诉", **but: Any) -> Facts:
+    """Return the facts of a plain appeal inside the notice's validity; fields given replace."""
+    plain = Facts(tag, kind, False, None, (), (), False, date(2026, 5, 1))
+    return replace(plain, **but)

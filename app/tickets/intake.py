@@ -29,7 +29,7 @@ from app.routing.places import PlaceFinder, PlaceFinding
 from app.rulebook.shapes import Rulebook, Tag, Unit
 from app.sla.calendar import WorkingCalendar
 from app.sla.limits import LimitCase
-from app.sla.timer import Due, dispatch_dues, first_dispatch_due
+from app.sla.timer import Due, dispatch_dues, first_dispatch_due, limit_text
 from app.tickets.lifecycle import State
 from app.tickets.schemas import ArrearsForm, PreviewForm
 
@@ -65,6 +65,7 @@ class Judged:
         tag: None when no model is loaded and nobody named one.
         tag_source, kind_source, urgent_source: 模型, 人工, 表单 or 默认.
         decision: None when there is no tag.
+        notes: what the dispatcher and the unit should know besides.
         dues: for a dispatched appeal what the units owe; for triage and 专办件 the hotline's own dispatch limit.
     """
 
@@ -83,6 +84,7 @@ class Judged:
     reasons: tuple[Reason, ...]
     state: State
     dues: tuple[Due, ...]
+    notes: tuple[str, ...]
 
     @property
     def is_auto(self) -> bool:
@@ -122,7 +124,7 @@ def judge(form: PreviewForm, desk: Desk, at: datetime, *, accused_cleared: bool 
     case = LimitCase(kind, urgent)
     return Judged(
         prediction, tag, tag_source, kind, kind_source, urgent, urgent_source, confidentiality, place, place_source,
-        accused, decision, reasons, state, _dues(state, case, at, desk),
+        accused, decision, reasons, state, _dues(state, case, at, desk), tuple(_notes(decision, tag, place, desk.rulebook)),
     )  # fmt: skip
 
 
@@ -256,6 +258,16 @@ def _reasons(
     unknown = PUBLIC_BODY.search(named) and not any(item.source == "字段" for item in accused)
     if kind == REPORT_KIND and unknown and not cleared:
         yield Reason("accused-unknown", f"被反映单位“{named}”不在单位名录中，请人工确认后再派，避免转给被反映单位")
+
+
+def _notes(decision: Decision | None, tag: Tag | None, place: PlaceFinding, rulebook: Rulebook) -> Iterator[str]:
+    if decision:
+        yield from decision.notes
+    if place.out_of_town and not place.names:
+        yield f"正文提到外地（{'、'.join(place.out_of_town)}），请核实是否属本市事项"
+    if tag and tag.statutory_limit:
+        rule = next(limit for limit in rulebook.limits if limit.covers == tag.statutory_limit)
+        yield f"法定时限：{limit_text(rule)}，自{rule.start}起算（{rule.basis}）。{rule.note}"
 
 
 def _state(decision: Decision | None, reasons: tuple[Reason, ...]) -> State:

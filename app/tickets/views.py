@@ -106,7 +106,7 @@ def judgement_view(judged: Judged, rulebook: Rulebook, model_version: str, overr
         due=[due_view(due) for due in judged.dues],
         gap=bool(decision and decision.gap),
         reasons=[ReasonView(code=reason.code, message=reason.message) for reason in judged.reasons],
-        notes=list(decision.notes) if decision else [],
+        notes=list(judged.notes),
         override=_override(judged, override, rulebook),
         rulebook_version=rulebook.version,
         model_version=model_version,

@@ -182,3 +182,25 @@ def test_the_number_keeps_its_check_digit(hotline: Hotline) -> None:
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
     assert is_number(number)
     assert not is_number(wrong)
+
+
+def test_arrears_are_guided_to_the_platform_with_the_statutory_limit(hotline: Hotline) -> None:
+    judgement = hotline.submit()["judgement"]
+    note = next(note for note in judgement["notes"] if "法定时限" in note)
+    assert "30个自然日" in note
+    assert "登记（投诉）平台" in note
+    assert judgement["due"][-1]["limit"] == "5个工作日"
+
+
+def test_another_citys_matter_is_told(hotline: Hotline) -> None:
+    outside = hotline.submit(content="我在呼和浩特买的设备，厂家不退定金。")["judgement"]["notes"]
+    inside = hotline.submit(content="我在昆区开店，从呼和浩特进的货。")["judgement"]["notes"]
+    assert any("呼和浩特" in note for note in outside)
+    assert not any("外地" in note for note in inside)
+
+
+def test_a_plain_complaint_of_the_owing_bureau_goes_to_it_and_informs_its_superior(hotline: Hotline) -> None:
+    form = {"override": {"tag": "0201", "reason": "窗口"}, "complained_of": "政务服务局", "content": "窗口排队排了一上午没有轮到。"}
+    judgement = hotline.submit(**form, type="投诉")["judgement"]
+    assert judgement["lead"]["unit"]["name"] == "市行政审批政务服务与数据管理局"
+    assert [unit["name"] for unit in judgement["informed"]] == ["市政府办公室"]
