@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app.classify.predict import load
 from sqlalchemy import create_engine, make_url, text
 
 from app import schema
+from app.classify.predict import load
 from app.database import Database
 from app.main import create_app
 from app.rulebook.loader import load_rulebook

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import threading
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -24,8 +25,12 @@ BACKOFF_MAX_SECONDS = 15 * 60
 HASHING_TURNS = threading.Semaphore(4)
 
 _hasher = PasswordHash((Argon2Hasher(),))
-# Checked when the login is unknown, so that the time of an answer does not tell which logins exist.
-_DECOY = _hasher.hash(secrets.token_urlsafe(16))
+
+
+@lru_cache(maxsize=1)
+def _decoy() -> str:
+    """Return a hash to check when the login is unknown, so that the time of an answer does not tell which exist."""
+    return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def digest(token: str) -> str:
@@ -86,7 +91,7 @@ def verify_password(session: Session, login: str, password: str) -> Staff | None
     """Return the person whose login and password these are, or None; takes the same time either way."""
     staff = session.scalar(select(Staff).where(Staff.login == login))
     with HASHING_TURNS:
-        right = _hasher.verify(password, staff.password_hash if staff else _DECOY)
+        right = _hasher.verify(password, staff.password_hash if staff else _decoy())
     return staff if staff and right and staff.active else None
 
 

@@ -56,7 +56,9 @@ class AccusedFinder:
                 self._meaning.setdefault(name, (unit.code, True))
         self._add_district_organs(rulebook)
         names = sorted(self._meaning, key=lambda name: (-len(name), name))
-        self._names = re.compile("|".join(map(re.escape, names)) or r"(?!)")
+        self._names = re.compile(
+            "|".join(rf"(?<!\d){name}(?!\d)" if name.isdigit() else re.escape(name) for name in names) or r"(?!)"
+        )
 
     def _add_district_organs(self, rulebook: Rulebook) -> None:
         """A district's own bureau (昆区城管局) stands below the district's government."""
@@ -99,9 +101,8 @@ def _bureau_names(unit: Unit) -> set[str]:
     """Return the names a district's counterpart of a city bureau goes by (without 市)."""
     if unit.kind not in {UnitKind.CITY_DEPARTMENT, UnitKind.CITY_BODY, UnitKind.CENTRAL}:
         return set()
-    bare = {name.removeprefix("包头市").removeprefix("市") for name in (unit.short, *unit.aliases)}
-    if unit.short.startswith("市市场"):
-        bare.add("市场监管局")
+    bare = {name.removeprefix("包头市") for name in (unit.short, *unit.aliases)}
+    bare = {name if re.match("市场|市监", name) else name.removeprefix("市") for name in bare}
     return {name for name in bare if name.endswith(("局", "委", "队", "中心", "所", "大厅"))}
 
 

@@ -124,7 +124,7 @@ def decide(facts: Facts, rulebook: Rulebook) -> Decision:
         return _place_unknown(tag, facts, rulebook)
     if guarded(facts, tag):
         return _guarded(tag, lead, facts, rulebook)
-    informed = tuple(dict.fromkeys(_informed(lead, facts.accused, rulebook)))
+    informed = tuple(dict.fromkeys(_informed(lead, facts.accused, facts.day, rulebook)))
     supporters = _supporters(tag, lead, facts, rulebook, frozenset())
     return _dispatch(tag, lead, supporters, facts, rulebook, informed=informed)
 
@@ -136,14 +136,23 @@ def guarded(facts: Facts, tag: Tag) -> bool:
     words of misconduct though the tag is about something else. A plain complaint of delay or non-payment is not guarded:
     it goes to the unit that must act.
     """
-    doubt = facts.speaks_of_conduct and any(item.certain for item in facts.accused)
+    doubt = facts.speaks_of_conduct and bool(facts.accused)
     return facts.kind == REPORT_TYPE or tag.concerns_conduct or facts.confidential or doubt
 
 
 def forbidden_units(accused: Iterable[Accused], rulebook: Rulebook, *, certain_only: bool = False) -> frozenset[str]:
     """Return the codes of units that are accused or stand under an accused unit."""
-    targets = {item.unit for item in accused if not item.below and (item.certain or not certain_only)}
+    named = [item.unit for item in accused if not item.below and (item.certain or not certain_only)]
+    targets = {code for unit in named for code in (unit, *_successors(unit, rulebook))}
     return frozenset(unit.code for unit in rulebook.units if targets & set(_upwards(unit.code, rulebook)))
+
+
+def _successors(code: str, rulebook: Rulebook) -> Iterator[str]:
+    """Yield the units that took over from a unit: after a merger they stand for the accused."""
+    seen = {code}
+    while (code := rulebook.unit_by_code[code].successor) and code not in seen:
+        seen.add(code)
+        yield code
 
 
 def _upwards(code: str, rulebook: Rulebook) -> Iterator[str]:
@@ -210,10 +219,10 @@ def _doubt(lead: str, facts: Facts, rulebook: Rulebook) -> tuple[Reason, ...]:
 
 
 def _safe_target(lead: str, forbidden: frozenset[str], day: date, rulebook: Rulebook) -> Assignment | None:
-    """Return the first safe target: one level up, then the unit that supervises enforcement."""
+    """Return the first safe target: up from the accused level by level, then the unit that supervises enforcement."""
     rule = rulebook.avoidance
-    superior = rulebook.unit_by_code[lead].superior
-    for code, reason in ((superior, rule.superior_reason), (rule.law_supervision, rule.law_supervision_reason)):
+    above = [(code, rule.superior_reason) for code in _upwards(lead, rulebook) if code != lead]
+    for code, reason in (*above, (rule.law_supervision, rule.law_supervision_reason)):
         unit = rulebook.current_unit(code, day) if code else None
         if unit and unit.dispatchable and unit.code not in forbidden:
             return Assignment(unit.code, tuple(_safe_evidence(unit.code, reason, day, rulebook)))
@@ -227,12 +236,12 @@ def _safe_evidence(target: str, reason: str, day: date, rulebook: Rulebook) -> I
         yield from (_clause(number, "牵头", day, rulebook) for number in rule.law_supervision_measures)
 
 
-def _informed(lead: str, accused: tuple[Accused, ...], rulebook: Rulebook) -> Iterator[str]:
+def _informed(lead: str, accused: tuple[Accused, ...], day: date, rulebook: Rulebook) -> Iterator[str]:
     """Yield the superior of a responsible unit that is itself complained of (plain delay or non-payment)."""
     if any(item.unit == lead and not item.below and item.certain for item in accused):
         superior = rulebook.unit_by_code[lead].superior
         if superior:
-            yield superior
+            yield rulebook.current_unit(superior, day).code
 
 
 def _supporters(

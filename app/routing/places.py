@@ -32,6 +32,7 @@ class PlaceFinder:
 
     def __init__(self, rulebook: Rulebook) -> None:
         self._district_of: dict[str, str] = {}
+        self._city = (rulebook.city.name, *rulebook.city.aliases)
         for district in rulebook.districts:
             government = rulebook.unit_by_code[district.unit]
             for name in (district.name, district.short, *district.aliases, government.short):
@@ -49,7 +50,7 @@ class PlaceFinder:
         hits = [
             match.group()
             for match in self._inside.finditer(text)
-            if not any(0 <= match.start() - end <= OUTSIDE_REACH_CHARS for end in ends)
+            if not any(self._belongs_outside(text, end, match.start()) for end in ends)
         ]
         counts = Counter(self._district_of[name] for name in hits)
         elsewhere = tuple(dict.fromkeys(match.group() for match in outside))
@@ -61,6 +62,10 @@ class PlaceFinder:
         if len(leaders) > 1:
             return PlaceFinding(None, names, leaders, elsewhere)
         return PlaceFinding(leaders[0], names, (), elsewhere)
+
+    def _belongs_outside(self, text: str, end: int, start: int) -> bool:
+        """Whether a district's name stands so close behind another city's that it is that city's (武汉市青山区)."""
+        return 0 <= start - end <= OUTSIDE_REACH_CHARS and not any(name in text[end:start] for name in self._city)
 
 
 def _longest_first(names: "dict[str, str] | tuple[str, ...]") -> re.Pattern[str]:

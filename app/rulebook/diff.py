@@ -37,6 +37,9 @@ def differences(before: Rulebook, after: Rulebook) -> list[Difference]:
 
 def _differences(before: Rulebook, after: Rulebook) -> Iterator[Difference]:
     yield from _fields("公文", before.notice.number, before.notice, after.notice)
+    yield from _fields("城市", before.city.code, before.city, after.city)
+    if before.out_of_town != after.out_of_town:
+        yield Difference("外地", "名称", "out_of_town", before.out_of_town, after.out_of_town)
     yield from _fields("回避", "规定", before.avoidance, after.avoidance)
     for kind, key, attribute in (
         ("措施", "number", "measures"),
@@ -51,8 +54,7 @@ def _differences(before: Rulebook, after: Rulebook) -> Iterator[Difference]:
 
 
 def _lists(kind: str, key: str, before: Sequence[Rule], after: Sequence[Rule]) -> Iterator[Difference]:
-    old = {str(getattr(rule, key)): rule for rule in before}
-    new = {str(getattr(rule, key)): rule for rule in after}
+    old, new = _named(key, before), _named(key, after)
     for name in sorted({*old, *new}):
         if name not in new:
             yield Difference(kind, name, "", old[name], None)
@@ -60,6 +62,14 @@ def _lists(kind: str, key: str, before: Sequence[Rule], after: Sequence[Rule]) -
             yield Difference(kind, name, "", None, new[name])
         else:
             yield from _fields(kind, name, old[name], new[name])
+
+
+def _named(key: str, rules: Sequence[Rule]) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    for rule in rules:
+        name = str(getattr(rule, key))
+        found[f"{name}@{getattr(rule, 'valid_from', '')}" if name in found else name] = rule
+    return found
 
 
 def _fields(kind: str, key: str, before: Rule, after: Rule) -> Iterator[Difference]:

@@ -41,13 +41,13 @@ def texts_yaml(imported: Import) -> str:
 def _item(measure: ImportedMeasure, kept: Mapping[str, Any]) -> str:
     lines = [
         f"  - number: {measure.number}",
-        f"    part: {measure.part}",
-        f"    section: {measure.section}",
-        f"    matter: {kept.get('matter') or _first_words(measure.text)}",
+        f"    part: {_scalar(measure.part)}",
+        f"    section: {_scalar(measure.section)}",
+        f"    matter: {_scalar(kept.get('matter') or _first_words(measure.text))}",
         f"    appealable: {'true' if kept.get('appealable', True) else 'false'}",
     ]
     if kept.get("why_not"):
-        lines.append(f"    why_not: {kept['why_not']}")
+        lines.append(f"    why_not: {_scalar(kept['why_not'])}")
     lines += [
         f"    {key}: [{', '.join(names)}]"
         for key, names in (
@@ -69,6 +69,11 @@ def _deadline(measure: ImportedMeasure) -> Iterable[str]:
         yield f"    standing: {measure.standing}"
     if measure.immediate:
         yield "    immediate: true"
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML writes it, quoted where it must be."""
+    return yaml.safe_dump(text, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
 
 
 def _first_words(text: str) -> str:

@@ -111,13 +111,19 @@ def _read_measure(result: Import, line: int, found: re.Match[str], part: str, se
         result.unreadable.append(Unreadable(line, f"第{measure.number}项没有“（牵头单位：…）”"))
         return
     measure.text = found["text"][: duty.start()].strip()
-    clauses = dict(_clauses("牵头单位：" + duty["duty"]))
+    clauses: dict[str, str] = {}
+    for name, value in _clauses("牵头单位：" + duty["duty"]):
+        if name in clauses:
+            result.unreadable.append(Unreadable(line, f"第{measure.number}项的“{name}”写了两次"))
+        clauses.setdefault(name, value)
     measure.lead, measure.lead_groups = split_units(clauses.pop("牵头单位", ""))
     measure.support, measure.support_groups = split_units(clauses.pop("配合单位", ""))
     _read_deadline(measure, clauses.pop("完成时限", ""), result, line)
     if not measure.lead and not measure.lead_groups:
         result.unreadable.append(Unreadable(line, f"第{measure.number}项没有读出牵头单位"))
     result.unreadable.extend(Unreadable(line, f"第{measure.number}项有不认识的内容“{name}”") for name in clauses)
+    if any(known.number == measure.number for known in result.measures):
+        result.unreadable.append(Unreadable(line, f"第{measure.number}项重复"))
     result.measures.append(measure)
 
 
@@ -138,7 +144,7 @@ def split_units(clause: str) -> tuple[list[str], list[str]]:
     for run in re.split(r"[，,]", clause):
         level = ""
         for piece in run.split("、"):
-            name = TAIL.sub("", piece.strip())
+            name = TAIL.sub("", piece.strip()).strip()
             if not name:
                 continue
             level = _level(name, level)
@@ -171,8 +177,8 @@ def _put(name: str, units: list[str], groups: list[str]) -> None:
 
 def _read_deadline(measure: ImportedMeasure, clause: str, result: Import, line: int) -> None:
     rest = clause
-    if found := DEADLINE.search(clause):
-        measure.deadline = _day(found)
+    if (found := DEADLINE.search(clause)) and (day := _day(found)):
+        measure.deadline = day
         rest = rest.replace(found.group(), "")
     for word in ("长期坚持", "持续推进"):
         if word in rest:
@@ -186,16 +192,17 @@ def _read_deadline(measure: ImportedMeasure, clause: str, result: Import, line: 
         result.unreadable.append(Unreadable(line, f"第{measure.number}项的完成时限有不认识的内容“{rest}”"))
 
 
-def _day(found: re.Match[str]) -> date:
+def _day(found: re.Match[str]) -> date | None:
     year, month = int(found["year"]), int(found["month"])
     day = found["day"]
-    last = calendar.monthrange(year, month)[1]
-    return date(year, month, int(day[:-1]) if day and day.endswith("日") else last)
+    try:
+        last = calendar.monthrange(year, month)[1]
+        return date(year, month, int(day[:-1]) if day and day.endswith("日") else last)
+    except ValueError:
+        return None
 
 
 def _note_gaps(result: Import) -> None:
     numbers = [measure.number for measure in result.measures]
     for number in sorted(set(range(1, max(numbers, default=0) + 1)) - set(numbers)):
         result.unreadable.append(Unreadable(0, f"缺第{number}项"))
-    for number in sorted({number for number in numbers if numbers.count(number) > 1}):
-        result.unreadable.append(Unreadable(0, f"第{number}项出现两次"))

@@ -97,7 +97,7 @@ class Reading:
         path = self.root / relative
         source = Source(relative, {}, {})
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
         except (OSError, UnicodeDecodeError):
             self.fault(source, (), "文件不存在或读不出（须为 UTF-8）")
             return source
@@ -122,6 +122,9 @@ class Reading:
     def _plain_mapping(self, node: yaml.MappingNode, path: Path_, source: Source) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.faults.append(RuleFault(source.name, key.start_mark.line + 1, "键须为文字"))
+                continue
             if key.value in result:
                 self.faults.append(RuleFault(source.name, key.start_mark.line + 1, f"“{key.value}”写了两次"))
             result[key.value] = self._plain(value, (*path, key.value), source)
@@ -243,12 +246,18 @@ def _measures(reading: Reading, names: dict[str, str], groups: set[str]) -> tupl
 
 
 def _codes(
-    reading: Reading, source: Source, path: Path_, units: Iterable[str], names: dict[str, str]
+    reading: Reading,
+    source: Source,
+    path: Path_,
+    units: Iterable[str],
+    names: dict[str, str],
+    *,
+    by_place: bool = False,
 ) -> tuple[str, ...]:
     """Turn unit names into codes; 按属地 stays as it is."""
     result = []
     for name in units:
-        if name == BY_PLACE:
+        if name == BY_PLACE and by_place:
             result.append(name)
         elif name in names:
             result.append(names[name])
@@ -314,8 +323,8 @@ def _tag_file(
             item.update(group_code=group["code"], group_name=group["name"])
     for path, tag in reading.shapes(source, "tags", Tag):
         _check_tag(reading, source, path, tag, measures, covers)
-        lead = _codes(reading, source, (*path, "lead"), [tag.lead], names)
-        support = _codes(reading, source, (*path, "support"), tag.support, names)
+        lead = _codes(reading, source, (*path, "lead"), [tag.lead], names, by_place=True)
+        support = _codes(reading, source, (*path, "support"), tag.support, names, by_place=True)
         if lead:
             yield tag.model_copy(update={"lead": lead[0], "support": support})
 
@@ -348,17 +357,21 @@ def _avoidance(reading: Reading, names: dict[str, str], measures: set[int]) -> A
 
 def _years(reading: Reading) -> tuple[CalendarYear, ...]:
     files = sorted(path.name for path in (reading.root / "calendar").glob("*.yaml"))
-    years = []
+    years: list[CalendarYear] = []
     for name in files:
         source = reading.open(f"calendar/{name}")
         year = reading.shape(source, (), source.data, CalendarYear)
         if year is None:
             continue
-        days = [day for span in year.holidays for day in (*span.days_off, *span.make_up)]
-        if any(day.year not in {year.year - 1, year.year, year.year + 1} for day in days) or len(set(days)) != len(
-            days
-        ):
-            reading.fault(source, (), "节假日有重复日期，或日期不属于这一年")
+        if year.year in {known.year for known in years}:
+            reading.fault(source, ("year",), f"{year.year}年有两份日历")
+        seen = set()
+        for index, span in enumerate(year.holidays):
+            for part in ("days_off", "make_up"):
+                for place, day in enumerate(getattr(span, part)):
+                    if day in seen or abs(day.year - year.year) > 1:
+                        reading.fault(source, ("holidays", index, part, place), f"重复日期或不属于这一年：{day}")
+                    seen.add(day)
         years.append(year)
     if not years:
         reading.faults.append(RuleFault("calendar/", 1, "没有任何年度日历"))

@@ -15,23 +15,18 @@ from app.errors import FieldFault, ForbiddenError, InvalidInputError
 from app.paging import PAGE_DEFAULT, PAGE_MAX
 from app.rulebook.shapes import Rulebook
 from app.tickets import assembly, queries, service, submission
+from app.tickets.forms import ContactRequest, CorrectForm, DispatchForm, PreviewForm, ReplyForm, TicketForm
 from app.tickets.intake import find_unit, judge
 from app.tickets.lifecycle import State
 from app.tickets.office import Office
 from app.tickets.schemas import (
-    ContactRequest,
     ContactView,
-    CorrectForm,
-    DispatchForm,
     EventView,
     Judgement,
     OverduePage,
-    PreviewForm,
     QueuePage,
-    ReplyForm,
     RoutingView,
     Submitted,
-    TicketForm,
     TicketPage,
     TicketView,
 )

@@ -30,8 +30,8 @@ from app.rulebook.shapes import Rulebook, Tag, Unit
 from app.sla.calendar import WorkingCalendar
 from app.sla.limits import LimitCase
 from app.sla.timer import Due, dispatch_dues, first_dispatch_due, limit_text
+from app.tickets.forms import ArrearsForm, PreviewForm
 from app.tickets.lifecycle import State
-from app.tickets.schemas import ArrearsForm, PreviewForm
 
 DEFAULT_KIND = "求助"
 REPORT_KIND = "举报"

@@ -24,20 +24,19 @@ from app.sealing import Sealer
 from app.sla.limits import LimitCase, require
 from app.sla.timer import due
 from app.tickets.events import Happening, append, open_chain
-from app.tickets.intake import Desk, Judged, find_unit, judge, named_evidence
-from app.tickets.lifecycle import Move, State, step
-from app.tickets.queries import visible
-from app.tickets.schemas import (
+from app.tickets.forms import (
     ArrearsForm,
     ContactRequest,
-    ContactView,
     CorrectForm,
     DispatchForm,
-    Judgement,
     OverrideForm,
     PreviewForm,
     ReplyForm,
 )
+from app.tickets.intake import Desk, Judged, find_unit, judge, named_evidence
+from app.tickets.lifecycle import Move, State, step
+from app.tickets.queries import visible
+from app.tickets.schemas import ContactView, Judgement
 from app.tickets.submission import (
     accused_json,
     due_of,

@@ -23,9 +23,10 @@ from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
 from app.sla.timer import Due
 from app.tickets.events import Chain, Happening, append
+from app.tickets.forms import TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
-from app.tickets.schemas import Judgement, TicketForm
+from app.tickets.schemas import Judgement
 from app.tickets.tables import (
     Dispatch,
     Idempotency,

@@ -8,6 +8,7 @@ from app import clock
 from app.routing.engine import Assignment, Evidence
 from app.rulebook.shapes import ANY_DISTRICT, Rulebook, Tag
 from app.sla.timer import Due
+from app.tickets.forms import OverrideForm
 from app.tickets.intake import Judged, handling_of
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.schemas import (
@@ -16,7 +17,6 @@ from app.tickets.schemas import (
     DueView,
     EvidenceView,
     Judgement,
-    OverrideForm,
     OverrideView,
     PartView,
     PlaceView,

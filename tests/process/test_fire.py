@@ -175,4 +175,5 @@ def test_racing_processes_never_share_a_number(fresh_postgres: str, small_models
         with ThreadPoolExecutor(6) as pool:
             numbers = list(pool.map(post, range(60)))
         assert len(set(numbers)) == 60
-        assert [service.stop() for service in running] == [0, 0, 0]
+        # uvicorn finishes what it holds and then ends by the signal it was asked with.
+        assert {service.stop() for service in running} <= {0, -signal.SIGTERM}

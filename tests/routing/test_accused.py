@@ -89,7 +89,7 @@ def test_a_text_that_names_nobody_accuses_nobody(text: str) -> None:
 
 
 def test_one_accusing_mention_makes_a_body_certain_whatever_stands_before_and_after() -> None:
-    found = FINDER.in_text("先去城管局问过，城管局的人态度恶劣，后来城管局说不知道")
+    found = FINDER.in_text("先去城管局问过。城管局的人态度恶劣。后来城管局说不知道")
     assert [(item.unit, item.certain) for item in found] == [("BT-CGJ", True)]
 
 
@@ -101,6 +101,11 @@ def test_every_body_of_a_text_is_told_with_its_own_certainty() -> None:
 def test_the_longest_name_wins_so_that_a_districts_bureau_does_not_accuse_the_citys() -> None:
     (found,) = FINDER.in_text("昆区城管局乱罚款")
     assert found == Accused("BT-150203", "昆区城管局", below=True, certain=True, source="正文")
+
+
+def test_the_longest_name_wins_so_that_an_organ_does_not_accuse_the_unit_it_is_named_after() -> None:
+    (found,) = FINDER.in_text("城管大队乱罚款")
+    assert found == Accused("BT-CGJ", "城管大队", below=True, certain=True, source="正文")
 
 
 def test_a_unit_and_an_organ_below_it_are_two_accused() -> None:

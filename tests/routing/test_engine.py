@@ -145,6 +145,14 @@ def test_a_measure_that_the_lead_only_supports_stands_behind_the_law() -> None:
     assert {item.role for item in others} <= {"配合"}
 
 
+def test_measures_a_unit_leads_are_cited_before_those_it_supports() -> None:
+    """市发改委 supports measure 1 and leads measure 33, whatever the order a tag gives them in."""
+    tag = BOOK.tag_by_code["0306"].model_copy(update={"measures": (1, 33)})
+    lead = decide(facts("0306"), changed(BOOK, tags=(tag,))).lead
+    assert lead is not None
+    assert [(item.measure, item.role) for item in lead.evidence] == [(33, "牵头"), (1, "配合")]
+
+
 def test_a_supporter_by_place_is_the_districts_government() -> None:
     tag = BOOK.tag_by_code["1401"].model_copy(update={"support": ("按属地", "BT-GAJ")})
     book = changed(BOOK, tags=(tag,))

@@ -70,6 +70,12 @@ def test_an_empty_text_has_no_measures_and_no_number() -> None:
     assert read_notice("") == Import("", [], [])
 
 
+def test_a_new_part_begins_without_a_section() -> None:
+    duty = "（牵头单位：市发改委；完成时限：长期坚持）"
+    found = read_notice(f"一、甲\n（一）子\n1．办一件事。{duty}\n二、乙\n2．再办一件。{duty}\n").measures
+    assert [(item.part, item.section) for item in found] == [("甲", "子"), ("乙", "")]
+
+
 @pytest.mark.parametrize("day", ["2024年2月30日", "2023年2月29日", "2024年13月底", "2024年0月底"])
 def test_a_day_that_does_not_exist_is_told_not_a_crash(day: str) -> None:
     imported = one(f"牵头单位：市发改委；完成时限：{day}")
@@ -108,6 +114,7 @@ def test_a_deadline_is_the_last_day_it_allows(clause: str, last_day: date | None
         ("工信局、财政局", ["工信局", "财政局"], []),
         ("市发改委、工信局，教育局", ["市发改委", "市工信局", "教育局"], []),
         ("各旗县区政府，各高等院校", [], ["各旗县区政府", "各高等院校"]),
+        ("市发改委、滨河新区管委会", ["市发改委", "滨河新区管委会"], []),
         ("市级各有关单位", [], ["市级各有关单位"]),
         ("包头文旅集团、市文旅广电局、体育局", ["包头文旅集团", "市文旅广电局", "市体育局"], []),
         ("市发改委、市发改委、发改委", ["市发改委"], []),
@@ -133,7 +140,7 @@ def test_measures_yaml_of_an_import_reads_back_as_the_same_measures(tmp_path: Pa
 
 
 def test_what_a_person_wrote_about_a_measure_is_kept(tmp_path: Path) -> None:
-    before = {
+    before: dict[int, dict[str, Any]] = {
         3: {"matter": "首问负责有人督查", "appealable": False, "why_not": "机关内部事项"},
         99: {"matter": "已无此项"},
     }

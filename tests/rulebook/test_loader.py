@@ -1,5 +1,6 @@
 """Reading routing_rules/: what is shipped holds together, and every fault is told with its file and line."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,8 @@ def test_values_are_read_as_text_before_they_get_their_types() -> None:
 def test_the_version_is_that_of_the_content_wherever_it_lies(tmp_path: Path) -> None:
     rules = copied(tmp_path)
     edit(rules / "notice.yaml", "", "number:", "# 一句说明\n\nnumber:")
+    issuer, issued = "issuer: 包头市人民政府\n", "issued: 2024-05-28\n"
+    edit(rules / "notice.yaml", "", issuer + issued, issued + issuer)
     edit(rules / "measures.yaml", "number: 60", "[包头海关]", '[ "包头海关" ]')
     assert load_rulebook(RULES).version == load_rulebook(rules).version == shipped().version
 
@@ -104,6 +107,12 @@ def test_a_fault_is_told_with_its_file_and_line(tmp_path: Path, case: dict[str, 
     (fault,) = faults_of(rules)
     assert (fault.file, fault.line) == (file, line)
     assert case["says"] in fault.message
+
+
+def test_a_unit_that_takes_no_orders_may_end_without_a_successor(tmp_path: Path) -> None:
+    rules = copied(tmp_path)
+    edit(rules / "units.yaml", "code: BT-DAJ", 'valid_to: ""', 'valid_to: "2026-12-31"')
+    assert load_rulebook(rules).unit_by_code["BT-DAJ"].valid_to == date(2026, 12, 31)
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,11 @@ def test_another_citys_matter_is_told(hotline: Hotline) -> None:
 
 
 def test_a_plain_complaint_of_the_owing_bureau_goes_to_it_and_informs_its_superior(hotline: Hotline) -> None:
-    form = {"override": {"tag": "0201", "reason": "窗口"}, "complained_of": "政务服务局", "content": "窗口排队排了一上午没有轮到。"}
+    form = {
+        "override": {"tag": "0201", "reason": "窗口"},
+        "complained_of": "政务服务局",
+        "content": "窗口排队排了一上午没有轮到。",
+    }
     judgement = hotline.submit(**form, type="投诉")["judgement"]
     assert judgement["lead"]["unit"]["name"] == "市行政审批政务服务与数据管理局"
     assert [unit["name"] for unit in judgement["informed"]] == ["市政府办公室"]

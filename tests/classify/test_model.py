@@ -1,0 +1,211 @@
+"""The classifier: unseen sentences routed, odd input survived, the artefact guarded, training deterministic."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.classify.artefact import FORMAT, ModelError, current_model, load_artefact, save_artefact
+from app.classify.corpus import read_corpus
+from app.classify.evaluate import card, evaluate, format_text
+from app.classify.predict import Classifier, load
+from app.classify.train import best_temperature, threshold_for, train
+from app.rulebook.shapes import Rulebook
+from app.settings import HOME
+from tests.builders import changed_rules
+from tests.small_model import DATA, train_small
+
+
+@pytest.fixture(scope="session")
+def classifier(small_models_dir: Path, rulebook: Rulebook) -> Classifier:
+    return load(small_models_dir, rulebook)
+
+
+@pytest.fixture
+def models(small_models_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the small model to do harm to."""
+    return Path(shutil.copytree(small_models_dir, tmp_path / "models"))
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("小饭馆的后厨很脏，切菜的案板发黑，吃完拉肚子", "1201"),
+        ("包工头不给工钱，工地上十几个民工等着回家", "1101"),
+        ("物业收了钱不管事，楼道的灯坏了没人修", "0505"),
+        ("化工厂晚上排烟，味道刺鼻，窗户不敢开", "1301"),
+        ("电子税务局申报不了，报税期要过了", "0601"),
+    ],
+)
+def test_an_unseen_sentence_finds_its_tag(classifier: Classifier, text: str, tag: str) -> None:
+    found = classifier.predict("", text)
+    assert found.tag == tag
+    assert found.candidates[0].confidence <= 1
+    assert found.terms
+    assert all(term.weight > 0 and term.term in text for term in found.terms)
+
+
+def test_probabilities_are_probabilities(classifier: Classifier) -> None:
+    found = classifier.predict("物业费", "物业乱收费")
+    assert sum(item.confidence for item in found.candidates) == pytest.approx(1)
+    assert sum(share for _, share in found.units) == pytest.approx(1)
+    assert found.confidence == found.units[0][1] == max(share for _, share in found.units)
+    assert found.margin == pytest.approx(found.units[0][1] - found.units[1][1])
+
+
+def test_a_tag_without_examples_is_found_by_its_own_words(classifier: Classifier) -> None:
+    assert "2202" not in {row.tag for row in read_corpus(DATA)}
+    assert classifier.predict("", "公积金提取怎么办理，单位没有缴存住房公积金").tag == "2202"
+
+
+def test_danger_is_urgent_and_a_question_is_not(classifier: Classifier) -> None:
+    danger = classifier.predict("", "满屋子煤气味，阀门关不上，老人头晕，快来人！")
+    question = classifier.predict("", "个体户每个月要不要报税")
+    assert danger.urgent_confidence > question.urgent_confidence
+    assert (danger.urgent, question.urgent) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "欠", "欠" * 100_000, "1234567890", "😀😀😀", "請問營業執照如何辦理變更登記", "ᠮᠣᠩᠭᠣᠯ ᠪᠢᠴᠢᠭ",
+        "How do I register a company?", "ＡＢＣ　１２３　全角", "<script>alert(1)</script>", "'; DROP TABLE ticket; --",
+        "\u200b\u200b", "。。。，，，",
+    ],
+)  # fmt: skip
+def test_odd_input_gets_an_answer_and_is_never_certain_without_words(classifier: Classifier, text: str) -> None:
+    found = classifier.predict("", text)
+    assert len(found.candidates) >= 10
+    assert np.isfinite(found.confidence)
+    if len(set(text) & set("欠請問營業執照如何辦理變更登記全角")) == 0:
+        assert not found.certain
+
+
+def test_the_same_seed_gives_the_same_model_and_another_order_too(rulebook: Rulebook) -> None:
+    first = train_small(rulebook).artefact
+    rows = read_corpus(DATA)[::-1]
+    second = train(rows, rulebook, name="small", seed=0, progress=lambda _: None).artefact
+    assert first.terms == second.terms
+    assert np.array_equal(first.tag.weights, second.tag.weights)
+    assert first.threshold == second.threshold
+    assert first.details["corpus_sha256"] == second.details["corpus_sha256"]
+
+
+def test_saving_and_loading_changes_no_answer(rulebook: Rulebook, tmp_path: Path) -> None:
+    trained = train_small(rulebook)
+    save_artefact(trained.artefact, tmp_path, "卡", {"held_out": trained.held_out})
+    before, after = Classifier(trained.artefact, rulebook), load(tmp_path, rulebook)
+    for row in read_corpus(DATA)[::7]:
+        mine, theirs = before.predict(row.title, row.text), after.predict(row.title, row.text)
+        assert (mine.tag, mine.kind, mine.urgent) == (theirs.tag, theirs.kind, theirs.urgent)
+        assert mine.confidence == pytest.approx(theirs.confidence, abs=0.01)
+
+
+def test_saving_switches_the_current_model_and_leaves_no_litter(rulebook: Rulebook, tmp_path: Path) -> None:
+    for name in ("first", "second", "second"):
+        save_artefact(train_small(rulebook, name).artefact, tmp_path, "", {})
+    assert current_model(tmp_path).name == "second"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "first", "second"]
+
+
+@pytest.mark.parametrize("name", ["model.npz", "vocabulary.json", "metrics.json"])
+def test_a_changed_file_is_refused(models: Path, rulebook: Rulebook, name: str) -> None:
+    path = current_model(models) / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ModelError, match=f"{name} 与清单不符"):
+        load(models, rulebook)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": "other-9"}, "格式“other-9”不是"),
+        ({"sha256": {}}, "已损坏"),
+        ({"heads": {}}, "已损坏"),
+        ({"threshold": "x"}, "已损坏"),
+    ],
+)
+def test_a_foreign_manifest_is_refused(models: Path, rulebook: Rulebook, change: dict[str, object], told: str) -> None:
+    path = current_model(models) / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    assert manifest["format"] == FORMAT
+    path.write_text(json.dumps(manifest | change), encoding="utf-8")
+    with pytest.raises(ModelError, match=told):
+        load(models, rulebook)
+
+
+@pytest.mark.parametrize("pointer", [None, "", "nowhere", "../models", ".hidden"])
+def test_without_a_current_model_there_is_one_clear_line(models: Path, rulebook: Rulebook, pointer: str | None) -> None:
+    if pointer is None:
+        (models / "CURRENT").unlink()
+    else:
+        (models / "CURRENT").write_text(pointer, encoding="utf-8")
+    with pytest.raises(ModelError, match="模型"):
+        load(models, rulebook)
+
+
+def test_a_pickle_in_the_arrays_is_never_opened(models: Path, rulebook: Rulebook) -> None:
+    folder = current_model(models)
+    arrays = dict(np.load(folder / "model.npz"))
+    arrays["idf"] = np.array([{"evil": 1}], dtype=object)
+    np.savez_compressed(folder / "model.npz", **arrays)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    import hashlib  # noqa: PLC0415
+
+    manifest["sha256"]["model.npz"] = hashlib.sha256((folder / "model.npz").read_bytes()).hexdigest()
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelError, match="已损坏"):
+        load(models, rulebook)
+
+
+def test_a_tag_the_rules_have_dropped_is_never_answered(small_models_dir: Path, rulebook: Rulebook) -> None:
+    fewer = changed_rules(rulebook, tags=tuple(tag for tag in rulebook.tags if tag.code != "1201"))
+    found = load(small_models_dir, fewer).predict("", "饭店后厨蟑螂乱爬，吃完拉肚子")
+    assert found.tag != "1201"
+    assert sum(share for _, share in found.units) == pytest.approx(1)
+
+
+def test_serving_needs_no_scikit_learn() -> None:
+    code = "import sys, app.classify.predict; sys.exit('sklearn' in sys.modules or 'scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=HOME, check=False).returncode == 0
+
+
+def test_the_shipped_model_loads_and_knows_every_tag(rulebook: Rulebook) -> None:
+    artefact = load_artefact(HOME / "models")
+    assert set(artefact.tag.labels) == set(rulebook.tag_by_code)
+    assert 0 < artefact.threshold < 1
+    size = sum(path.stat().st_size for path in current_model(HOME / "models").iterdir())
+    assert size <= 8 * 2**20
+
+
+def test_the_threshold_keeps_to_the_budget() -> None:
+    sure = np.array([0.99, 0.9, 0.8, 0.7, 0.6])
+    right = np.array([True, True, False, True, True])
+    assert threshold_for(sure, right, 0.0) == 0.9
+    assert threshold_for(sure, right, 0.25) == 0.6
+    assert threshold_for(sure, np.zeros(5, dtype=bool), 0.05) > 1
+
+
+def test_the_temperature_sharpens_right_scores_and_flattens_wrong_ones() -> None:
+    scores = np.array([[1.0, 0.0]] * 10)
+    right = best_temperature(scores, np.zeros(10, dtype=int), np.eye(2))
+    half = best_temperature(scores, np.array([0, 1] * 5), np.eye(2))
+    assert right < 0.1
+    assert half > 1
+
+
+def test_figures_and_card_say_what_was_measured(classifier: Classifier, rulebook: Rulebook) -> None:
+    rows = read_corpus(DATA)
+    metrics = evaluate(rows, classifier, rulebook)
+    assert metrics["unit_top1"] > 0.9
+    assert metrics["unit_top3"] >= metrics["unit_top1"]
+    assert sum(item["n"] for item in metrics["units"]) == len(rows)
+    assert "unit_top1" in format_text(metrics)
+    assert "—" in format_text(evaluate([], classifier, rulebook))
+    trained = train_small(rulebook)
+    assert f"{trained.artefact.threshold:.4f}" in card(trained.artefact, trained.held_out, {"条数": len(rows)})
