@@ -1,6 +1,7 @@
 """create_app(): the HTTP service with everything wired, and the checks that stand before its start."""
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -10,7 +11,8 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -175,7 +177,7 @@ def _check_calendar(office: Office) -> dict[str, Any]:
 
 def _add_health(app: FastAPI, office: Office) -> None:
     @app.get("/healthz", tags=["运行"], summary="存活")
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:
         """Whether the process answers."""
         return {"status": "ok"}
 
@@ -189,9 +191,13 @@ def _add_health(app: FastAPI, office: Office) -> None:
 
     @app.get("/metrics", tags=["运行"], summary="指标", include_in_schema=False)
     def metrics() -> Response:
-        """Prometheus figures."""
+        """Prometheus figures; of all processes together where PROMETHEUS_MULTIPROC_DIR is set."""
         _measure(office)
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        registry: CollectorRegistry = REGISTRY
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 def _measure(office: Office) -> None:

@@ -76,7 +76,10 @@ def load_sealer(settings: Settings) -> Sealer:
     text = settings.data_key.get_secret_value()
     if not text:
         text = _development_key(settings.var_dir / "data.key")
-    return Sealer(base64.b64decode(text))
+    try:
+        return Sealer(base64.b64decode(text, validate=True))
+    except ValueError as error:
+        raise SealError(f"{settings.var_dir / 'data.key'} 不是有效的数据密钥，请从备份恢复") from error
 
 
 def _development_key(path: Path) -> str:

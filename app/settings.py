@@ -5,12 +5,14 @@ import binascii
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HOME = Path(__file__).resolve().parent.parent
 DATA_KEY_BYTES = 32
+WEBHOOK_SECRET_BYTES = 24
 
 
 class Environment(StrEnum):
@@ -45,7 +47,7 @@ class Settings(BaseSettings):
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
     worker_seconds: float = Field(2.0, gt=0, description="后台轮询间隔（秒）")
-    log_level: str = Field("INFO", description="日志级别")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="日志级别")
 
     @field_validator("data_key")
     @classmethod
@@ -65,14 +67,33 @@ class Settings(BaseSettings):
     def _production_is_guarded(self) -> "Settings":
         if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
             raise ValueError("生产环境必须设置 HOTLINE_DATA_KEY（32 字节的 base64）")
-        if self.webhook_url and not self.webhook_secret.get_secret_value():
-            raise ValueError("设置了 HOTLINE_WEBHOOK_URL 就必须设置 HOTLINE_WEBHOOK_SECRET")
+        if self.webhook_url and not _is_strong_secret(self.webhook_secret.get_secret_value()):
+            raise ValueError(
+                f"设置了 HOTLINE_WEBHOOK_URL 就必须设置 HOTLINE_WEBHOOK_SECRET（base64，至少 {WEBHOOK_SECRET_BYTES} 字节）"
+            )
+        if self.webhook_url and not self.webhook_url.startswith(("http://", "https://")):
+            raise ValueError("HOTLINE_WEBHOOK_URL 须以 http:// 或 https:// 开头")
         return self
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("须以 sqlite:///、postgresql:// 或 postgresql+psycopg:// 开头")
+        return value
 
     @property
     def is_sqlite(self) -> bool:
         """Whether the data lives in a SQLite file."""
         return self.database_url.startswith("sqlite")
+
+
+def _is_strong_secret(text: str) -> bool:
+    try:
+        raw = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(raw) >= WEBHOOK_SECRET_BYTES and len(set(raw)) >= WEBHOOK_SECRET_BYTES // 4
 
 
 class SettingsError(ValueError):

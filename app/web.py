@@ -5,21 +5,23 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter, Histogram
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.database import Database
+from app.database import Database, DatabaseBusyError
 from app.errors import FieldFault, HotlineError, InvalidInputError, TooLargeError
 
 PROBLEM = "application/problem+json"
+# What neither PostgreSQL nor a log line can carry.
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 access_log = logging.getLogger("hotline.access")
 fault_log = logging.getLogger("hotline.fault")
@@ -32,6 +34,7 @@ SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 STATUS_TITLES = {
     400: "请求有误",
     401: "未登录",
@@ -156,10 +159,23 @@ def install_error_answers(app: FastAPI) -> None:
         own.status = error.status_code
         return problem(request, own, dict(error.headers) if error.headers else None)
 
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeoutError)
+    def on_database(request: Request, error: Exception) -> JSONResponse:
+        _log_fault(request, error)
+        return problem(request, DatabaseBusyError("数据库繁忙或暂时连不上，请稍后重试"), {"Retry-After": "5"})
+
     @app.exception_handler(Exception)
     def on_any(request: Request, error: Exception) -> JSONResponse:
-        fault_log.error("unhandled", exc_info=error, extra={"path": request.url.path})
-        return problem(request, HotlineError("系统内部错误，已记录，请稍后重试或联系管理员"))
+        _log_fault(request, error)
+        # This answer leaves outside RequestLog, which names the request for all others.
+        headers = {"x-request-id": getattr(request.state, "request_id", "")}
+        return problem(request, HotlineError("系统内部错误，已记录，请稍后重试或联系管理员"), headers)
+
+
+def _log_fault(request: Request, error: Exception) -> None:
+    request_id = getattr(request.state, "request_id", "")
+    fault_log.error("unhandled", exc_info=error, extra={"path": request.url.path, "request_id": request_id})
 
 
 class BodyLimit:
@@ -233,8 +249,9 @@ class RequestLog:
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "(unmatched)")
-        REQUESTS.labels(scope["method"], route, status).inc()
-        SECONDS.labels(scope["method"], route).observe(seconds)
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        REQUESTS.labels(method, route, status).inc()
+        SECONDS.labels(method, route).observe(seconds)
         access_log.info(
             "request",
             extra={
@@ -281,18 +298,3 @@ def database_of(request: Request) -> Database:
     """Return the application's database."""
     database: Database = request.app.state.database
     return database
-
-
-def _read_session(request: Request) -> Iterator[Session]:
-    with database_of(request).read() as session:
-        yield session
-
-
-def _write_session(request: Request) -> Iterator[Session]:
-    with database_of(request).write() as session:
-        yield session
-
-
-# scope="function": the session commits before the answer leaves; otherwise a 201 could be false.
-ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
-WriteSession = Annotated[Session, Depends(_write_session, scope="function")]

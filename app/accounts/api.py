@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.accounts import service
 from app.accounts.access import Caller, Verb
 from app.errors import ForbiddenError, UnauthenticatedError
-from app.web import database_of
+from app.web import NO_CONTROL, database_of
 
 bearer = HTTPBearer(auto_error=False, description="登录令牌（hlt_…）或密钥（hlk_…）")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -49,8 +49,8 @@ class SignIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    login: str = Field(min_length=1, max_length=64)
-    password: str = Field(min_length=1, max_length=256)
+    login: str = Field(min_length=1, max_length=64, pattern=NO_CONTROL)
+    password: str = Field(min_length=1, max_length=256, pattern=NO_CONTROL)
 
 
 class Token(BaseModel):
@@ -74,16 +74,14 @@ class Me(BaseModel):
 def sign_in(request: Request, form: SignIn) -> Token:
     """Give a token for a right login and password; wrong ones are counted and slowed down."""
     database = database_of(request)
-    with database.read() as session:
-        service.check_backoff(session, form.login)
-        staff = service.verify_password(session, form.login, form.password)
     with database.write() as session:
-        if staff is None:
-            service.note_failure(session, form.login)
-        else:
-            token, expires = service.issue_token(session, staff, request.app.state.settings.token_hours)
-    if staff is None:
+        service.count_attempt(session, form.login)
+    with database.read() as session:
+        staff = service.find_staff(session, form.login)
+    if not service.verify_password(staff, form.password) or staff is None:
         raise UnauthenticatedError("登录名或密码不正确")
+    with database.write() as session:
+        token, expires = service.issue_token(session, staff, request.app.state.settings.token_hours)
     return Token(token=token, expires_at=expires)
 
 

@@ -8,7 +8,9 @@ from functools import lru_cache
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -72,37 +74,42 @@ def _hash(password: str) -> str:
         return _hasher.hash(password)
 
 
-def check_backoff(session: Session, login: str) -> None:
-    """Refuse a sign-in while the login is held back after failures.
+def count_attempt(session: Session, login: str) -> None:
+    """Count one sign-in before its password is looked at, so that a hundred at once are a hundred; success forgets them.
 
     Raises:
-        TooManyRequestsError: with the seconds to wait.
+        TooManyRequestsError: the login is held back after failures; says how many seconds to wait.
     """
-    attempt = session.get(LoginAttempt, digest(login))
-    if attempt is None or attempt.failures < FREE_FAILURES:
-        return
-    wait = min(BACKOFF_SECONDS * 2 ** (attempt.failures - FREE_FAILURES), BACKOFF_MAX_SECONDS)
-    left = (attempt.last_at + timedelta(seconds=wait) - clock.now()).total_seconds()
-    if left > 0:
-        raise TooManyRequestsError(f"登录失败次数过多，请 {int(left) + 1} 秒后再试")
+    key, now = digest(login), clock.now()
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
+    statement = insert(LoginAttempt).values(login_sha256=key, failures=0, last_at=now)
+    session.execute(statement.on_conflict_do_nothing())
+    attempt = session.scalars(select(LoginAttempt).where(LoginAttempt.login_sha256 == key).with_for_update()).one()
+    if attempt.failures >= FREE_FAILURES:
+        wait = min(BACKOFF_SECONDS * 2 ** (attempt.failures - FREE_FAILURES), BACKOFF_MAX_SECONDS)
+        left = (attempt.last_at + timedelta(seconds=wait) - now).total_seconds()
+        if left > 0:
+            raise TooManyRequestsError(f"登录失败次数过多，请 {int(left) + 1} 秒后再试")
+    attempt.failures += 1
+    attempt.last_at = now
 
 
-def verify_password(session: Session, login: str, password: str) -> Staff | None:
-    """Return the person whose login and password these are, or None; takes the same time either way."""
-    staff = session.scalar(select(Staff).where(Staff.login == login))
+def forget_old_failures(session: Session) -> int:
+    """Drop failed sign-ins of yesterday and before; returns how many."""
+    old = delete(LoginAttempt).where(LoginAttempt.last_at < clock.now() - timedelta(days=1))
+    return len(session.execute(old.returning(LoginAttempt.login_sha256)).all())
+
+
+def find_staff(session: Session, login: str) -> Staff | None:
+    """Return the person with a login, if there is one."""
+    return session.scalar(select(Staff).where(Staff.login == login))
+
+
+def verify_password(staff: Staff | None, password: str) -> bool:
+    """Whether this is the person's password; takes the same time when there is no such person. Needs no session."""
     with HASHING_TURNS:
         right = _hasher.verify(password, staff.password_hash if staff else _decoy())
-    return staff if staff and right and staff.active else None
-
-
-def note_failure(session: Session, login: str) -> None:
-    """Count one failed sign-in."""
-    attempt = session.get(LoginAttempt, digest(login))
-    if attempt is None:
-        session.add(LoginAttempt(login_sha256=digest(login), failures=1, last_at=clock.now()))
-    else:
-        attempt.failures += 1
-        attempt.last_at = clock.now()
+    return bool(staff and right and staff.active)
 
 
 def issue_token(session: Session, staff: Staff, hours: int) -> tuple[str, datetime]:

@@ -3,11 +3,16 @@
 import sys
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
+from app.classify.artefact import ModelError
+from app.classify.batch import LineError
+from app.classify.corpus import CorpusError
 from app.cli import accounts, demo, doctor, models, rules, run
 from app.errors import HotlineError
 from app.main import StartError
 from app.rulebook.loader import RulebookError
+from app.sealing import SealError
 from app.settings import SettingsError
 
 app = typer.Typer(
@@ -37,6 +42,12 @@ def main() -> None:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         sys.exit(1)
-    except (HotlineError, SettingsError, StartError) as error:
+    except SQLAlchemyError as error:
+        print(f"错误：数据库不可用或结构不对（{type(error).__name__}），请执行 hotline doctor", file=sys.stderr)
+        sys.exit(1)
+    except (HotlineError, SettingsError, StartError, ModelError, CorpusError, LineError, SealError) as error:
         print(f"错误：{error}", file=sys.stderr)
+        sys.exit(1)
+    except UnicodeDecodeError:
+        print("错误：文件不是 UTF-8 文本", file=sys.stderr)
         sys.exit(1)

@@ -1,7 +1,7 @@
 """hotline staff | keys: people, channel keys and the data key."""
 
 import secrets
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -13,9 +13,11 @@ from app.accounts import service
 from app.accounts.access import Role
 from app.accounts.tables import ApiKey, Staff
 from app.database import Database
+from app.errors import InvalidInputError
 from app.rulebook.loader import load_rulebook
 from app.sealing import new_data_key
 from app.settings import load_settings
+from app.tickets.forms import Channel
 from app.tickets.intake import find_unit
 
 staff_app = typer.Typer(help="人员账号", no_args_is_help=True)
@@ -101,6 +103,10 @@ def add_key(
     days: Annotated[int | None, typer.Option(min=1, help="有效天数；不填为长期")] = None,
 ) -> None:
     """新增密钥，只显示一次。"""
+    if bool(unit) == bool(channel):
+        raise InvalidInputError("--channel 与 --unit 须且只能填一个")
+    if channel and channel not in get_args(Channel):
+        raise InvalidInputError(f"没有渠道“{channel}”，可填 " + "、".join(get_args(Channel)))
     role = Role.UNIT_HANDLER if unit else Role.CHANNEL
     with _database().write() as session:
         token = service.add_key(session, name=name, role=role, channel=channel, unit=_unit_code(unit), days=days)

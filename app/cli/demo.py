@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,7 +122,7 @@ def _post(client: httpx.Client, headers: dict[str, str], sample: dict[str, Any],
 
 
 def _table(answers: list[Submitted]) -> Table:
-    table = Table("工单", "标签", "主办", "依据", "把握", "决定", "办结期限")
+    table = Table("工单", "标签", "主办", "依据", "把握", "决定", "期限")
     for answer in answers:
         table.add_row(answer.number, *_row(answer))
     return table
@@ -161,7 +162,7 @@ def _show_queue(client: httpx.Client, answers: list[Submitted], logins: list[str
     page = client.get("/api/v1/queue", params={"counts": True, "limit": 10}, headers=handler).raise_for_status().json()
     table = Table("工单", "角色", "标签", "标题", "下一步", "截止", title=f"{page['unit']['name']}的队列（前 10 件）")
     for item in page["items"]:
-        due = item["next_due_at"] or ""
+        due = clock.spoken(datetime.fromisoformat(item["next_due_at"])) if item["next_due_at"] else ""
         table.add_row(item["number"], item["role"], item["tag_name"], item["title"], item["next_step"], due)
     console.print(table)
     console.print("件数：" + json.dumps(page["counts"], ensure_ascii=False))

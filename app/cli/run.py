@@ -32,6 +32,7 @@ def serve(
     set_up_logging(settings.log_level)
     bind: dict[str, Any] = {"host": host or settings.host, "port": port or settings.port, "log_config": None}
     if processes > 1:
+        console.print("多进程时后台不在服务内运行，请另起 hotline worker")
         check_schema(open_office(settings))
         uvicorn.run("app.main:serve_factory", factory=True, workers=processes, access_log=False, **bind)
     else:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 
 from app import clock
+from app.accounts.service import forget_old_failures
 from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
 from app.tickets.office import Office
 from app.tickets.submission import forget_old_keys
@@ -17,14 +18,15 @@ log = logging.getLogger("hotline.worker")
 
 def one_round(office: Office, send: Send | None) -> dict[str, int]:
     """Do everything that is due once; returns how much of each was done."""
-    done = {"notices": deliver_due(office.database, send) if send else 0}
+    done = {}
     with office.database.write() as session:
         done["alarms"] = alarm_urgent_triage(session)
-    with office.database.write() as session:
-        done["handed_over"] = hand_over_merged(session, office.desk)
+    done["handed_over"] = hand_over_merged(office.database, office.desk)
+    done["notices"] = deliver_due(office.database, send) if send else 0
     with office.database.write() as session:
         old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
         done["keys_forgotten"] = forget_old_keys(session, old)
+        done["failures_forgotten"] = forget_old_failures(session)
     return done
 
 

@@ -16,8 +16,9 @@ from app.database import Database
 from app.notify.tables import Outbox
 from app.settings import Settings
 
-BATCH = 20
-LEASE = timedelta(seconds=60)
+# A batch must end within its lease, or a second worker takes the same notices: 5 × 10 s < 90 s.
+BATCH = 5
+LEASE = timedelta(seconds=90)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 MAX_ATTEMPTS = 12
@@ -113,7 +114,8 @@ def _put_off(session: Session, notice: Notice, error: str) -> None:
     dead = notice.attempts >= MAX_ATTEMPTS
     wait = min(FIRST_WAIT * 2 ** (notice.attempts - 1), LONGEST_WAIT)
     values = {"last_error": error, "dead_at": now if dead else None, "next_attempt_at": None if dead else now + wait}
-    session.execute(update(Outbox).where(Outbox.id == notice.id).values(**values))
+    mine = (Outbox.id == notice.id, Outbox.attempts == notice.attempts, Outbox.delivered_at.is_(None))
+    session.execute(update(Outbox).where(*mine).values(**values))
     log.warning("notice not delivered", extra={"kind": notice.kind, "reason": error, "count": notice.attempts})
 
 

@@ -6,6 +6,7 @@ words around it accuse it, and possibly accused otherwise: only a person may cle
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.rulebook.shapes import Rulebook, Unit, UnitKind
@@ -18,9 +19,22 @@ ACCUSING_AFTER = re.compile(
     r"[^。；！？\n]{0,10}(乱罚|乱收|索要|索贿|收钱|收受|吃拿卡要|刁难|不作为|乱作为|推诿|推脱|包庇|袒护|保护伞|徇私|滥用|打击报复|态度恶劣|"
     r"态度|辱骂|打人|暴力执法|违规|违法|枉法|偏袒|勾结|串通|不给办|卡着|多次检查|反复检查|罚款|处罚|查封|扣押|拆)"
 )
+# A body complained of without its name: who it is, only a person can tell.
+UNNAMED_BODY = re.compile(
+    r"(区|旗|县|市|镇|乡|苏木|人民)政府|管委会|街道办|村委|居委|市委|区委|旗委|县委|该局|你们?局|贵局|某局|局里|区里|旗里|县里|镇里|"
+    r"(税务|公安|城管|住建|市监|工商|环保|交警|交通|消防|卫健|卫生|教育|人社|劳动|自然资源|国土|规划|审批|民政|医保|农牧|水务|应急|安监|路政|运管)"
+    r"(局|所|队|大队|支队)?的?(人|人员|部门|工作人员|执法人员|干部|领导|检查组|稽查)"
+)
+ENFORCEMENT = re.compile(
+    r"执法不公|执法人员|不出示证件|不亮证|没有?出示|粗暴|蛮横|推搡|处罚过重|罚得太重|罚款太重|过罚不当|类案不同罚|程序违法|乱扣车|扣车不|"
+    r"重复检查|反复检查|三天两头来?查|多头检查|选择性执法|钓鱼执法|以罚代管"
+)
+COMPANY = re.compile(
+    r"公司|厂|店|超市|商场|酒店|宾馆|饭馆|物业|集团|银行|学校|幼儿园|医院|诊所|中介|平台|个人|老板|商户|摊|驾校|机构|工地|项目部|车间"
+)
 CONDUCT = re.compile(
     r"吃拿卡要|索要|索贿|受贿|行贿|好处费|红包|收礼|回扣|乱罚款|乱收费|乱执法|暴力执法|粗暴执法|选择性执法|不亮证|打击报复|保护伞|徇私|枉法|"
-    r"滥用职权|以权谋私|利益输送|勾结|串通|包庇|刁难|辱骂|骂人|打人|态度恶劣|作风|渎职|失职|腐败"
+    r"滥用职权|执法不公|不出示证件|处罚过重|过罚不当|程序违法|粗暴|蛮横|推搡|乱扣车|以权谋私|利益输送|勾结|串通|包庇|刁难|辱骂|骂人|打人|态度恶劣|作风|渎职|失职|腐败"
 )
 
 
@@ -55,6 +69,10 @@ class AccusedFinder:
             for name in unit.subordinates:
                 self._meaning.setdefault(name, (unit.code, True))
         self._add_district_organs(rulebook)
+        # Everybody asks the city government for help; only a plain accusation of it counts.
+        self._tops = {unit.code for unit in rulebook.units if not unit.superior and not unit.dispatchable}
+        outside = "|".join(map(re.escape, rulebook.out_of_town)) or r"(?!)"
+        self._elsewhere = re.compile(rf"(?:{outside})[市区县旗]?$")
         names = sorted(self._meaning, key=lambda name: (-len(name), name))
         self._names = re.compile(
             "|".join(rf"(?<!\d){name}(?!\d)" if name.isdigit() else re.escape(name) for name in names) or r"(?!)"
@@ -68,27 +86,32 @@ class AccusedFinder:
                 for organ in organs:
                     self._meaning.setdefault(place + organ, (district.unit, True))
 
-    def in_field(self, name: str) -> Accused | None:
-        """Return the accused that the complained-of field names; None where it names no public body we know."""
-        name = name.strip()
-        if not name:
-            return None
-        meaning = self._meaning.get(name)
-        if meaning is None:
-            found = self._names.search(name)
-            meaning = self._meaning[found.group()] if found else None
-        return Accused(meaning[0], name, meaning[1], certain=True, source="字段") if meaning else None
+    def in_field(self, told: str) -> tuple[Accused, ...]:
+        """Return every body that a field (被反映单位, 欠款方) names; empty where it names none we know."""
+        names = [told.strip()] if told.strip() in self._meaning else [match.group() for match in self._matches(told)]
+        meanings = {self._meaning[name]: name for name in names}
+        return tuple(
+            Accused(unit, name, below, certain=True, source="字段") for (unit, below), name in meanings.items()
+        )
 
     def in_text(self, text: str) -> tuple[Accused, ...]:
         """Return every body that a text names, with whether the words around it accuse it."""
         found: dict[tuple[str, bool], Accused] = {}
-        for match in self._names.finditer(text):
+        for match in self._matches(text):
             unit, below = self._meaning[match.group()]
             certain = _accuses(text, match)
+            if unit in self._tops and not certain:
+                continue
             known = found.get((unit, below))
             if known is None or (certain and not known.certain):
                 found[unit, below] = Accused(unit, match.group(), below, certain, "正文")
         return tuple(found.values())
+
+    def _matches(self, text: str) -> Iterator[re.Match[str]]:
+        """Yield the names in a text; one that belongs to another city (呼和浩特市市场监管局) is not ours."""
+        for match in self._names.finditer(text):
+            if not self._elsewhere.search(text, max(0, match.start() - REACH_CHARS), match.start()):
+                yield match
 
 
 def _accuses(text: str, match: re.Match[str]) -> bool:
@@ -104,6 +127,16 @@ def _bureau_names(unit: Unit) -> set[str]:
     bare = {name.removeprefix("包头市") for name in (unit.short, *unit.aliases)}
     bare = {name if re.match("市场|市监", name) else name.removeprefix("市") for name in bare}
     return {name for name in bare if name.endswith(("局", "委", "队", "中心", "所", "大厅"))}
+
+
+def names_no_body(told: str) -> bool:
+    """Whether a complained-of field names somebody who may be a public body: not empty, and no plain company."""
+    return bool(told.strip()) and not COMPANY.search(told)
+
+
+def complains_of_unnamed_body(text: str) -> bool:
+    """Whether a text complains of enforcement, or speaks of a public body without its name (区政府, 税务的人)."""
+    return bool(UNNAMED_BODY.search(text) or ENFORCEMENT.search(text))
 
 
 def speaks_of_conduct(text: str) -> bool:

@@ -165,8 +165,9 @@ def _upwards(code: str, rulebook: Rulebook) -> Iterator[str]:
 
 
 def _told(tag: Tag, facts: Facts, rulebook: Rulebook) -> Decision:
+    avoided = tuple(sorted(forbidden_units(facts.accused, rulebook)))
     return Decision(
-        Outcome.TOLD, None, (), (), (), tag.told, gap=not named_lead(rulebook, tag), reasons=(),
+        Outcome.TOLD, None, (), (), avoided, tag.told, gap=not named_lead(rulebook, tag), reasons=(),
         notes=_notes(tag, facts, rulebook),
     )  # fmt: skip
 

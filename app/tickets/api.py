@@ -1,11 +1,12 @@
 """The ticket API: submit, preview, release, sign, answer, look up, and the queues. JSON over HTTP, nothing else."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
+from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import Caller, Role, Verb
@@ -32,7 +33,7 @@ from app.tickets.schemas import (
 )
 from app.tickets.submission import NewTicket, RepeatKey, Stored
 from app.tickets.views import judgement_view, submitted_view
-from app.web import PROBLEM, ReadSession, WriteSession, database_of
+from app.web import NO_CONTROL, PROBLEM, database_of
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {PROBLEM: {}}}
@@ -42,9 +43,20 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     )
 }  # fmt: skip
 
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2999
 router = APIRouter(prefix="/api/v1", tags=["工单"], responses=REFUSALS)
 
-Number = Annotated[str, Path(max_length=24, description="工单编号，如 BTQ261124000014")]
+
+def _within_reach(moment: datetime) -> datetime:
+    """Refuse moments that no database or calendar can hold once they are turned into UTC."""
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise ValueError(f"时间须在 {EARLIEST_YEAR} 年至 {LATEST_YEAR} 年之间")
+    return moment.astimezone(UTC)
+
+
+Number = Annotated[str, Path(max_length=24, pattern=NO_CONTROL, description="工单编号，如 BTQ261124000017")]
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+UnitQuery = Annotated[str | None, Query(max_length=40, pattern=NO_CONTROL)]
 Cursor = Annotated[str | None, Query(max_length=500, description="上一页给出的 next_cursor")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="每页件数")]
 IfMatch = Annotated[str | None, Header(max_length=32, description='工单版本（ETag），如 "3"')]
@@ -109,7 +121,7 @@ def submit(
     stored = _find_repeat(request, caller, repeat) or _store(form, request, office, caller, repeat)
     if stored.replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    elif not stored.created:
+    if not stored.created:
         response.status_code = 200
     response.headers["Location"] = f"/api/v1/tickets/{stored.number}"
     return submitted_view(stored.number, stored.accepted_at, stored.judgement)
@@ -138,64 +150,69 @@ def _body_hash(form: TicketForm) -> str:
 
 @router.get("/tickets", summary="工单列表")
 def list_tickets(
-    session: ReadSession, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_LIST))],
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_LIST))],
     state: State | None = None,
     tag: Annotated[str | None, Query(pattern=r"^\d{4}$")] = None,
-    unit: Annotated[str | None, Query(max_length=40, description="主办单位")] = None,
-    urgent: bool | None = None,
-    channel: Annotated[str | None, Query(max_length=20)] = None,
-    external_number: Annotated[str | None, Query(max_length=64)] = None,
-    updated_since: Annotated[AwareDatetime | None, Query(description="只看此刻之后有变化的")] = None,
+    unit: UnitQuery = None, urgent: bool | None = None,
+    channel: Annotated[str | None, Query(max_length=20, pattern=NO_CONTROL)] = None,
+    external_number: Annotated[str | None, Query(max_length=64, pattern=NO_CONTROL)] = None,
+    updated_since: Annotated[Moment | None, Query(description="只看此刻之后有变化的；轮询请与上次重叠几秒")] = None,
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
-    """Tickets in order of their last change, so that a system that polls misses nothing."""
+    """Tickets in order of their last change, for systems that poll (let polls overlap by a few seconds)."""
     rulebook = office.desk.rulebook
     code = find_unit(unit, rulebook, "?unit").code if unit else None
     wanted = queries.ListFilter(state, tag, code, urgent, channel, external_number, updated_since)
-    return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), rulebook)
+    with office.database.read() as session:
+        return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), caller, rulebook)
 
 
 @router.get("/triage", summary="待派单（需人工判断）")
 def list_triage(
-    session: ReadSession, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TRIAGE_READ))],
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TRIAGE_READ))],
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
     """Tickets that wait for a dispatcher, the one due first first."""
-    return assembly.ticket_page(queries.triage(session, caller, cursor, limit), office.desk.rulebook)
+    with office.database.read() as session:
+        page = queries.triage(session, caller, cursor, limit)
+        return assembly.ticket_page(page, caller, office.desk.rulebook)
 
 
 @router.get("/overdue", summary="超期清单")
 def list_overdue(
-    session: ReadSession, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))],
-    unit: Annotated[str | None, Query(max_length=40)] = None, cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))],
+    unit: UnitQuery = None, cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> OverduePage:  # fmt: skip
     """Every ticket with something past its time, unsigned and unassigned ones included, the longest overdue first."""
-    rulebook = office.desk.rulebook
+    rulebook, moment = office.desk.rulebook, clock.now()
     code = find_unit(unit, rulebook, "?unit").code if unit else None
-    page = queries.overdue(session, caller, code, cursor, limit)
-    moment = clock.now()
-    holders = queries.late_holders(session, [row[0].id for row in page.rows], moment)
-    return assembly.overdue_page(page, holders, moment, rulebook)
+    with office.database.read() as session:
+        page = queries.overdue(session, caller, code, cursor, limit)
+        holders = queries.late_holders(session, [row[0].id for row in page.rows], moment)
+        return assembly.overdue_page(page, holders, moment, rulebook)
 
 
 @router.get("/queue", summary="承办单位队列")
 def read_queue(
-    session: ReadSession, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.QUEUE_READ))],
-    unit: Annotated[str | None, Query(max_length=40, description="督办、派单、审计人员可指定任一单位")] = None,
-    state: Annotated[Literal["awaiting_sign", "in_progress", "replied"] | None, Query(description="不填为未答复的")] = None,
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.QUEUE_READ))],
+    unit: Annotated[UnitQuery, Query(description="督办、派单、审计人员可指定任一单位")] = None,
+    state: Annotated[
+        Literal["awaiting_sign", "in_progress", "replied", "informed"] | None, Query(description="不填为未答复的")
+    ] = None,
     tag: Annotated[str | None, Query(pattern=r"^\d{4}$")] = None,
-    due_before: AwareDatetime | None = None, urgent: bool | None = None,
-    role: Literal["lead", "support"] | None = None,
-    updated_since: AwareDatetime | None = None,
+    due_before: Moment | None = None, urgent: bool | None = None, role: Literal["lead", "support"] | None = None,
+    updated_since: Moment | None = None,
+    order: Annotated[Literal["due", "changed"], Query(description="due 先到期的在前；changed 按变化先后")] = "due",
     counts: Annotated[bool, Query(description="附各状态件数")] = False,
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> QueuePage:  # fmt: skip
     """What a unit has to do, what is due first first; with `updated_since`, what changed, oldest change first."""
     code = _queue_unit(unit, caller, office.desk.rulebook)
-    wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since)
-    page = queries.queue(session, code, wanted, cursor, limit)
-    numbers = queries.queue_counts(session, code) if counts else None
-    return assembly.queue_page(code, page, numbers, clock.now(), office.desk.rulebook)
+    wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since, order)
+    with office.database.read() as session:
+        page = queries.queue(session, caller, code, wanted, cursor, limit)
+        numbers = queries.queue_counts(session, code) if counts else None
+        return assembly.queue_page(code, page, numbers, clock.now(), office.desk.rulebook)
 
 
 def _queue_unit(unit: str | None, caller: Caller, rulebook: Rulebook) -> str:
@@ -209,89 +226,99 @@ def _queue_unit(unit: str | None, caller: Caller, rulebook: Rulebook) -> str:
     return find_unit(unit, rulebook, "?unit").code
 
 
-def _etag(response: Response, version: int) -> None:
-    response.headers["ETag"] = f'"{version}"'
+def _seen(session: Session, number: str, response: Response, office: Office, caller: Caller) -> TicketView:
+    """Return a ticket as a caller may see it, with its version in the ETag."""
+    session.flush()
+    view = assembly.ticket_view(queries.one(session, number, caller), caller, office.desk.rulebook, office.sealer)
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
 
 
 @router.get("/tickets/{number}", summary="查看工单")
 def read_ticket(
-    number: Number, response: Response, session: ReadSession, office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))],
-) -> TicketView:  # fmt: skip
+    number: Number, response: Response, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+) -> TicketView:
     """Where the ticket is, who has it, since when, why them, until when, and what happens next."""
-    view = assembly.ticket_view(queries.one(session, number, caller), caller, office.desk.rulebook, office.sealer)
-    _etag(response, view.version)
-    return view
+    with office.database.read() as session:
+        return _seen(session, number, response, office, caller)
 
 
 @router.get("/tickets/{number}/routing", summary="为什么派给它")
 def read_routing(
-    number: Number, session: ReadSession, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
 ) -> RoutingView:
     """The explanation in Chinese, and every judgement with its versions."""
-    ticket, rows = queries.judgements(session, number, caller)
-    return assembly.routing_view(ticket, rows, office.desk.rulebook, clock.today())
+    with office.database.read() as session:
+        ticket, rows = queries.judgements(session, number, caller)
+        return assembly.routing_view(ticket, rows, office.desk.rulebook, clock.today())
 
 
 @router.get("/tickets/{number}/events", summary="工单经过")
 def read_events(
-    number: Number, session: ReadSession, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
 ) -> list[EventView]:
-    """Everything that happened to the ticket, in order."""
-    return [assembly.event_view(event) for event in queries.history(session, number, caller)[1]]
+    """Everything that happened to the ticket, in order; the hotline's own staff see the reasons people wrote."""
+    with office.database.read() as session:
+        history = queries.history(session, number, caller)
+        return assembly.event_views(history, caller)
 
 
-def _read_back(number: str, response: Response, session: WriteSession, office: Office, caller: Caller) -> TicketView:
-    """Return the ticket as it stands after a verb."""
-    session.flush()
-    view = assembly.ticket_view(queries.one(session, number, caller), caller, office.desk.rulebook, office.sealer)
-    _etag(response, view.version)
-    return view
+# Each verb opens its session inside the endpoint and has its answer ready before the session closes: it commits before
+# the answer leaves, and no thread waits for another one's turn to write.
 
 
 @router.post("/tickets/{number}/dispatch", summary="人工派单")
 def dispatch(
-    number: Number, form: DispatchForm, response: Response, session: WriteSession, office: OfficeOf,
+    number: Number, form: DispatchForm, response: Response, office: OfficeOf,
     caller: Annotated[Caller, Depends(Allow(Verb.TICKET_DISPATCH))], if_match: IfMatch = None,
 ) -> TicketView:  # fmt: skip
     """Send out a ticket that waits for a person."""
-    service.dispatch(session, service.Act(number, caller, _version(if_match)), form, office.desk)
-    return _read_back(number, response, session, office, caller)
+    act = service.Act(number, caller, _version(if_match))
+    with office.database.write() as session:
+        service.dispatch(session, act, form, office.desk)
+        return _seen(session, number, response, office, caller)
 
 
 @router.post("/tickets/{number}/correct", summary="更正判断")
 def correct(
-    number: Number, form: CorrectForm, session: WriteSession, office: OfficeOf,
+    number: Number, form: CorrectForm, office: OfficeOf,
     caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CORRECT))], if_match: IfMatch = None,
 ) -> Judgement:  # fmt: skip
     """Correct tag, type, urgency or place of a waiting ticket; it goes out as soon as nothing stands against it."""
-    return service.correct(session, service.Act(number, caller, _version(if_match)), form, office.desk)[1]
+    act = service.Act(number, caller, _version(if_match))
+    with office.database.write() as session:
+        return service.correct(session, act, form, office.desk)[1]
 
 
 @router.post("/tickets/{number}/sign", summary="签收")
 def sign(
-    number: Number, response: Response, session: WriteSession, office: OfficeOf,
+    number: Number, response: Response, office: OfficeOf,
     caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SIGN))], if_match: IfMatch = None,
 ) -> TicketView:  # fmt: skip
     """Sign for the caller's unit; signing twice is one signing."""
-    service.sign(session, service.Act(number, caller, _version(if_match)))
-    return _read_back(number, response, session, office, caller)
+    act = service.Act(number, caller, _version(if_match))
+    with office.database.write() as session:
+        service.sign(session, act)
+        return _seen(session, number, response, office, caller)
 
 
 @router.post("/tickets/{number}/reply", summary="答复")
 def reply(
-    number: Number, form: ReplyForm, response: Response, session: WriteSession, office: OfficeOf,
+    number: Number, form: ReplyForm, response: Response, office: OfficeOf,
     caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REPLY))], if_match: IfMatch = None,
 ) -> TicketView:  # fmt: skip
     """Answer for the caller's unit, with proof of contact."""
-    service.reply(session, service.Act(number, caller, _version(if_match)), form, office.desk)
-    return _read_back(number, response, session, office, caller)
+    act = service.Act(number, caller, _version(if_match))
+    with office.database.write() as session:
+        service.reply(session, act, form, office.desk)
+        return _seen(session, number, response, office, caller)
 
 
 @router.post("/tickets/{number}/contact", summary="查看联系方式（留痕）")
 def contact(
-    number: Number, form: ContactRequest, session: WriteSession, office: OfficeOf,
+    number: Number, form: ContactRequest, office: OfficeOf,
     caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CONTACT))],
 ) -> ContactView:  # fmt: skip
     """Show the contact in full; who looked and why is recorded."""
-    return service.view_contact(session, service.Act(number, caller), form, office.sealer)
+    with office.database.write() as session:
+        return service.view_contact(session, service.Act(number, caller), form, office.sealer)

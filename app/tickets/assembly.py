@@ -3,14 +3,16 @@
 import json
 from datetime import date, datetime
 
-from app.accounts.access import Caller
+from app.accounts.access import Caller, Role
 from app.paging import Page
 from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.tickets.lifecycle import NEXT_STEPS, State
-from app.tickets.masking import hide_words, mask_code, mask_name, mask_phone, mask_text
+from app.tickets.masking import hide_words, mask_code, mask_name, mask_phone, mask_text, name_stem
 from app.tickets.queries import Line, QueueRow, Whole
 from app.tickets.schemas import (
+    ArrearsView,
+    AttachmentView,
     EventView,
     Judgement,
     OverdueLine,
@@ -26,10 +28,11 @@ from app.tickets.schemas import (
     TicketView,
 )
 from app.tickets.tables import Ticket, TicketEvent, TicketJudgement, TicketParty
-from app.tickets.views import EVENT_LABELS, PART_STATES, explain, holder_of, part_view, tag_view, unit_view
+from app.tickets.views import EVENT_LABELS, PART_ROLES, PART_STATES, explain, holder_of, part_view, tag_view, unit_view
 
 HOTLINE_NAME = "12345热线营商环境专席"
 PUBLIC = "公开"
+HIDDEN_TITLE = "（隐名件，请打开查看）"
 
 
 def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer) -> TicketView:
@@ -52,11 +55,25 @@ def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer
         district=rulebook.district_by_code[ticket.district].name if ticket.district else None,
         title=hide_words(mask_text(text.title), words), content=hide_words(mask_text(text.content), words),
         complained_of=mask_text(text.complained_of), party=None if hidden else _party(whole.party, sealer),
+        callback_wanted=ticket.callback_wanted, arrears=_arrears(whole, hidden=hidden),
+        attachments=[AttachmentView(name=hide_words(item.name, words), media_type=item.media_type, size=item.size)
+                     for item in whole.attachments],
         parts=[part_view(part, rulebook) for part in whole.parts],
         replies=[_reply(row, unit, rulebook) for row, unit in whole.replies],
         accepted_at=ticket.accepted_at, dispatched_at=ticket.dispatched_at, updated_at=ticket.updated_at,
         version=ticket.version, rulebook_version=ticket.rulebook_version, model_version=ticket.model_version,
     )  # fmt: skip
+
+
+def _arrears(whole: Whole, *, hidden: bool) -> ArrearsView | None:
+    """Return what is owed by whom; the contract's name may tell who appeals."""
+    row = whole.arrears
+    if row is None:
+        return None
+    names = (name for name in ArrearsView.model_fields if name != "contract_name")
+    return ArrearsView(
+        contract_name="" if hidden else mask_text(row.contract_name), **{name: getattr(row, name) for name in names}
+    )
 
 
 def _since(whole: Whole) -> datetime:
@@ -74,9 +91,11 @@ def _since(whole: Whole) -> datetime:
 
 def _identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
     sealed = (
-        party.enterprise_name, party.contact_name, party.contact_phone, party.credit_code, party.park, party.address
+        party.enterprise_name, party.contact_name, party.contact_phone, party.contact_email, party.credit_code, party.park,
+        party.address,
     )  # fmt: skip
-    return tuple(sealer.open(value) for value in sealed)
+    words = tuple(sealer.open(value) for value in sealed)
+    return (*words, name_stem(words[0]))
 
 
 def _party(party: TicketParty, sealer: Sealer) -> PartyView:
@@ -101,17 +120,19 @@ def _tag_name(code: str, rulebook: Rulebook) -> str:
     return tag.name if tag else ""
 
 
-def ticket_page(page: Page[Line], rulebook: Rulebook) -> TicketPage:
+def ticket_page(page: Page[Line], caller: Caller, rulebook: Rulebook) -> TicketPage:
     """Return a page of tickets."""
-    return TicketPage(items=[_ticket_line(*row, rulebook) for row in page.rows], next_cursor=page.next_cursor)
+    return TicketPage(items=[_ticket_line(*row, caller, rulebook) for row in page.rows], next_cursor=page.next_cursor)
 
 
-def _ticket_line(ticket: Ticket, title: str, rulebook: Rulebook) -> TicketLine:
+def _ticket_line(ticket: Ticket, title: str, caller: Caller, rulebook: Rulebook) -> TicketLine:
+    hidden = ticket.confidentiality != PUBLIC and caller.role.of_unit
     state = State(ticket.state)
     return TicketLine(
         number=ticket.number, state=state.value, state_label=state.label, type=ticket.kind, tag=ticket.tag,
         tag_name=_tag_name(ticket.tag, rulebook), urgent=ticket.urgent,
-        lead=unit_view(ticket.lead_unit, rulebook).name if ticket.lead_unit else None, title=mask_text(title),
+        lead=unit_view(ticket.lead_unit, rulebook).name if ticket.lead_unit else None,
+        title=HIDDEN_TITLE if hidden else mask_text(title),
         accepted_at=ticket.accepted_at, due_at=ticket.due_at, next_step=ticket.next_step,
         next_due_at=ticket.next_due_at, updated_at=ticket.updated_at,
     )  # fmt: skip
@@ -149,19 +170,27 @@ def queue_page(
 def _queue_line(row: QueueRow, moment: datetime, rulebook: Rulebook) -> QueueLine:
     part, ticket, title = row
     return QueueLine(
-        number=ticket.number, role="主办" if part.role == "lead" else "协办", state=part.state,
+        number=ticket.number, role=PART_ROLES[part.role], state=part.state,
         state_label=PART_STATES[part.state], type=ticket.kind, tag=part.tag, tag_name=_tag_name(part.tag, rulebook),
-        urgent=part.urgent, title=mask_text(title) if ticket.confidentiality == PUBLIC else "（隐名件，请打开查看）",
+        urgent=part.urgent, title=mask_text(title) if ticket.confidentiality == PUBLIC else HIDDEN_TITLE,
         dispatched_at=part.dispatched_at, due_at=part.due_at, next_step=part.next_step, next_due_at=part.next_due_at,
         overdue=bool(part.next_due_at and part.next_due_at < moment), updated_at=part.updated_at,
     )  # fmt: skip
 
 
-def event_view(event: TicketEvent) -> EventView:
-    """Return an event with its Chinese label."""
+def event_views(history: tuple[list[TicketEvent], dict[int, str]], caller: Caller) -> list[EventView]:
+    """Return events with their Chinese labels; reasons are for the hotline's own staff."""
+    events, notes = history
+    own_staff = not caller.role.of_unit and caller.role is not Role.CHANNEL
+    return [_event_view(event, notes if own_staff else {}) for event in events]
+
+
+def _event_view(event: TicketEvent, notes: dict[int, str]) -> EventView:
+    payload = json.loads(event.payload)
     return EventView(
+        reason=mask_text(notes.get(payload.get("note") or 0, "")),
         seq=event.seq, kind=event.kind, label=EVENT_LABELS[event.kind], at=event.at, actor=event.actor,
-        payload=json.loads(event.payload), hash=event.hash,
+        payload=payload, hash=event.hash,
     )  # fmt: skip
 
 

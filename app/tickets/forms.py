@@ -19,6 +19,7 @@ Channel = Literal[
 
 TITLE_CHARS = 100
 CONTENT_CHARS = 10_000
+ANSWER_CHARS = 10
 PHONE = re.compile(r"^(1[3-9]\d{9}|(0\d{2,3}-?)?[2-9]\d{6,7}|400-?\d{3}-?\d{4}|12345|9\d{4})$")
 EMAIL = re.compile(r"^[^@\s]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,}$")
 
@@ -42,6 +43,16 @@ def _not_blank(text: str) -> str:
     if not text:
         raise ValueError("不能为空")
     return text
+
+
+def _says_something(text: str) -> str:
+    if len(text) < ANSWER_CHARS:
+        raise ValueError(f"至少 {ANSWER_CHARS} 个字")
+    return text
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.01"))
 
 
 def _phone(text: str) -> str:
@@ -70,7 +81,7 @@ Line = Annotated[str, Field(max_length=200), Clean]
 Reason = Annotated[str, Field(min_length=2, max_length=500), Clean, AfterValidator(_not_blank)]
 Title = Annotated[str, Field(max_length=TITLE_CHARS), Clean]
 Content = Annotated[str, Field(min_length=1, max_length=CONTENT_CHARS), Clean, AfterValidator(_not_blank)]
-Money = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=2, allow_inf_nan=False)]
+Money = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=2, allow_inf_nan=False), AfterValidator(_cents)]
 UnitName = Annotated[str, Field(min_length=2, max_length=40), Clean]
 
 
@@ -122,7 +133,7 @@ class ArrearsForm(Form):
 class AttachmentForm(Form):
     """What is said of an attachment; the file itself is not uploaded here."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200), Clean]
+    name: Annotated[str, Field(max_length=200), Clean, AfterValidator(_not_blank)]
     media_type: Annotated[str, Field(max_length=100, pattern=r"^[a-z]+/[a-z0-9.+-]+$")] = "application/octet-stream"
     size: Annotated[int, Field(ge=0, le=2**40)] = 0
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -144,7 +155,7 @@ class OverrideForm(Form):
 
 
 class PreviewForm(Form):
-    """What is needed to judge an appeal.
+    """An appeal as far as it has been told: enough to judge it (受理字段).
 
     Attributes:
         urgent: the caller's word; true makes the ticket urgent, false never lowers what the text says (override does).
@@ -159,17 +170,18 @@ class PreviewForm(Form):
     confidentiality: Confidentiality | None = None
     arrears: ArrearsForm | None = None
     override: OverrideForm | None = None
-
-
-class TicketForm(PreviewForm):
-    """One appeal as an operator or a channel submits it (domain fields of 受理)."""
-
-    channel: Channel
+    channel: Channel | None = None
     external_number: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._/-]*$")] = ""
     enterprise: EnterpriseForm = EnterpriseForm()
     contact: ContactForm = ContactForm()
     callback_wanted: bool = True
     attachments: Annotated[tuple[AttachmentForm, ...], Field(max_length=20)] = ()
+
+
+class TicketForm(PreviewForm):
+    """One appeal as an operator or a channel submits it; a preview may leave the channel out."""
+
+    channel: Channel
 
 
 class DispatchForm(Form):
@@ -228,7 +240,7 @@ class ReplyForm(Form):
     """A unit's answer: what was done, whether it is solved, and the proof of contact."""
 
     result: ReplyResult
-    content: Annotated[str, Field(min_length=10, max_length=5000), Clean]
+    content: Annotated[str, Field(max_length=5000), Clean, AfterValidator(_says_something)]
     contact: ContactProof
     plan: Annotated[str, Field(max_length=1000), Clean] = ""
     planned_on: date | None = None

@@ -3,7 +3,6 @@
 受理一件诉求时的判断：归口标签、主办与协办、依据、时限，以及拿不准时交给人的理由。
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,7 +11,13 @@ from typing import Literal
 from app import clock
 from app.classify.predict import Classifier, Prediction
 from app.errors import FieldFault, InvalidInputError
-from app.routing.accused import Accused, AccusedFinder, speaks_of_conduct
+from app.routing.accused import (
+    Accused,
+    AccusedFinder,
+    complains_of_unnamed_body,
+    names_no_body,
+    speaks_of_conduct,
+)
 from app.routing.engine import (
     Assignment,
     Decision,
@@ -35,9 +40,6 @@ from app.tickets.lifecycle import State
 
 DEFAULT_KIND = "求助"
 REPORT_KIND = "举报"
-PUBLIC_BODY = re.compile(
-    r"(局|委|办|政府|法院|检察院|大队|支队|中队|派出所|管委会|街道|苏木|镇|乡|站|大厅|中心)(的?.{0,6})?$"
-)
 NO_MODEL = "无模型"
 
 
@@ -80,6 +82,7 @@ class Judged:
     place: PlaceFinding
     place_source: str
     accused: tuple[Accused, ...]
+    facts: Facts | None
     decision: Decision | None
     reasons: tuple[Reason, ...]
     state: State
@@ -92,13 +95,16 @@ class Judged:
         return self.state is not State.TRIAGE
 
 
-def judge(form: PreviewForm, desk: Desk, at: datetime, *, accused_cleared: bool = False) -> Judged:
+def judge(
+    form: PreviewForm, desk: Desk, at: datetime, *, accepted_at: datetime | None = None, accused_cleared: bool = False
+) -> Judged:
     """Return the judgement of an appeal at a moment.
 
     Args:
         form: the appeal; an override in it counts as a person's word.
         desk: rules and model.
-        at: moment of acceptance.
+        at: moment of judgement, from which a dispatched unit's limits run.
+        accepted_at: moment of acceptance, from which the hotline's own limit runs; left out: `at`.
         accused_cleared: a person has established that units named in the text are not complained of.
 
     Raises:
@@ -112,19 +118,20 @@ def judge(form: PreviewForm, desk: Desk, at: datetime, *, accused_cleared: bool 
     confidentiality = form.confidentiality or ("隐名" if kind == REPORT_KIND else "公开")
     place, place_source = _place(form, text, desk)
     accused = _accused(form, text, desk, cleared=accused_cleared)
-    decision = None
+    decision = facts = None
     if tag:
         facts = Facts(
             tag.code, kind, confidentiality != "公开", place.district, place.rivals, accused, speaks_of_conduct(text),
             clock.local(at).date(),
         )  # fmt: skip
         decision = _with_named_unit(form, decide(facts, desk.rulebook), tag, facts, desk.rulebook)
-    reasons = tuple(_reasons(form, prediction, tag_source, decision, accused, kind, cleared=accused_cleared))
+    reasons = tuple(_reasons(form, prediction, tag_source, decision, facts, desk.rulebook, cleared=accused_cleared))
     state = _state(decision, reasons)
     case = LimitCase(kind, urgent)
+    notes = tuple(_notes(decision, tag, place, desk.rulebook))
     return Judged(
         prediction, tag, tag_source, kind, kind_source, urgent, urgent_source, confidentiality, place, place_source,
-        accused, decision, reasons, state, _dues(state, case, at, desk), tuple(_notes(decision, tag, place, desk.rulebook)),
+        accused, facts, decision, reasons, state, _dues(state, case, at, accepted_at or at, desk), notes,
     )  # fmt: skip
 
 
@@ -175,21 +182,22 @@ def _place(form: PreviewForm, text: str, desk: Desk) -> tuple[PlaceFinding, str]
 
 
 def find_district(name: str, rulebook: Rulebook) -> str:
-    """Return the region code of a district given by code, name, short name or alias.
+    """Return the region code of a district given by code, name or alias, or by a 乡级 place or park inside it.
 
     Raises:
         InvalidInputError: there is no such district.
     """
     for district in rulebook.districts:
-        if name in {district.code, district.name, district.short, *district.aliases}:
+        places = {name for place in district.places for name in (place.name, *place.aliases)}
+        if name in {district.code, district.name, district.short, *district.aliases, *places}:
             return district.code
     raise _refusal(
         "/district", f"没有名为“{name}”的旗县区，可填 " + "、".join(item.short for item in rulebook.districts)
     )
 
 
-def find_unit(name: str, rulebook: Rulebook, pointer: str = "/unit") -> Unit:
-    """Return the dispatchable unit given by code, name or alias.
+def find_unit(name: str, rulebook: Rulebook, pointer: str = "/unit", day: date | None = None) -> Unit:
+    """Return the dispatchable unit given by code, name or alias; with a day, whoever holds its duties on that day.
 
     Raises:
         InvalidInputError: there is no such unit, or it cannot be dispatched to.
@@ -197,7 +205,9 @@ def find_unit(name: str, rulebook: Rulebook, pointer: str = "/unit") -> Unit:
     unit = rulebook.unit_by_code.get(name) or rulebook.unit_by_name.get(name)
     if unit is None:
         raise _refusal(pointer, f"没有名为“{name}”的单位，请用 /api/v1/units 中的名称")
-    if not unit.dispatchable:
+    if day:
+        unit = rulebook.current_unit(unit.code, day)
+    if not unit.dispatchable or (day and not unit.valid_on(day)):
         raise _refusal(pointer, f"{unit.short}不接收工单，请改派其他单位或告知途径")
     return unit
 
@@ -207,18 +217,20 @@ def _refusal(pointer: str, message: str) -> InvalidInputError:
 
 
 def _accused(form: PreviewForm, text: str, desk: Desk, *, cleared: bool) -> tuple[Accused, ...]:
-    in_field = desk.accused.in_field(form.complained_of)
-    in_text = tuple(item for item in desk.accused.in_text(text) if item.certain or not cleared)
-    if in_field is None:
-        return in_text
-    return (in_field, *(item for item in in_text if (item.unit, item.below) != (in_field.unit, in_field.below)))
+    debtor = form.arrears.debtor_name if form.arrears else ""
+    in_fields = (*desk.accused.in_field(form.complained_of), *desk.accused.in_field(debtor))
+    in_text = (item for item in desk.accused.in_text(text) if item.certain or not cleared)
+    found: dict[tuple[str, bool], Accused] = {}
+    for item in (*in_fields, *in_text):
+        found.setdefault((item.unit, item.below), item)
+    return tuple(found.values())
 
 
 def _with_named_unit(form: PreviewForm, decision: Decision, tag: Tag, facts: Facts, rulebook: Rulebook) -> Decision:
     """Put the unit a person named in the lead's place, unless the appeal may never go there."""
     if form.override is None or form.override.unit is None:
         return decision
-    unit = find_unit(form.override.unit, rulebook, "/override/unit")
+    unit = find_unit(form.override.unit, rulebook, "/override/unit", facts.day)
     return appoint(unit.code, decision, tag, facts, rulebook, "/override/unit")
 
 
@@ -233,8 +245,9 @@ def appoint(unit: str, decision: Decision, tag: Tag, facts: Facts, rulebook: Rul
     lead = Assignment(unit, named_evidence(tag, unit, facts.day, rulebook))
     supporters = tuple(item for item in decision.supporters if item.unit != unit)
     return Decision(
-        Outcome.DISPATCH, lead, supporters, decision.informed, decision.avoided, "", decision.gap, (), decision.notes
-    )
+        Outcome.DISPATCH, lead, supporters, decision.informed if decision.lead and decision.lead.unit == unit else (),
+        decision.avoided, "", decision.gap, (), decision.notes,
+    )  # fmt: skip
 
 
 def named_evidence(tag: Tag, unit: str, day: date, rulebook: Rulebook) -> tuple[Evidence, ...]:
@@ -246,18 +259,37 @@ def named_evidence(tag: Tag, unit: str, day: date, rulebook: Rulebook) -> tuple[
 
 def _reasons(
     form: PreviewForm, prediction: Prediction | None, tag_source: str, decision: Decision | None,
-    accused: tuple[Accused, ...], kind: str, *, cleared: bool,
+    facts: Facts | None, rulebook: Rulebook, *, cleared: bool,
 ) -> Iterator[Reason]:  # fmt: skip
-    if decision is None:
+    if decision is None or facts is None:
         yield Reason("no-model", "分类模型不可用，请人工选择归口标签")
         return
     if tag_source == "模型" and prediction and not prediction.certain and not (form.override and form.override.unit):
         yield Reason("low-confidence", f"模型把握不足（{prediction.confidence:.0%}），请在前几个候选中选定")
     yield from decision.reasons
-    named = form.complained_of.strip()
-    unknown = PUBLIC_BODY.search(named) and not any(item.source == "字段" for item in accused)
-    if kind == REPORT_KIND and unknown and not cleared:
-        yield Reason("accused-unknown", f"被反映单位“{named}”不在单位名录中，请人工确认后再派，避免转给被反映单位")
+    if not cleared:
+        yield from _unnamed_accused(form, decision, facts, rulebook)
+
+
+def _unnamed_accused(form: PreviewForm, decision: Decision, facts: Facts, rulebook: Rulebook) -> Iterator[Reason]:
+    """Yield doubt about an accused body that nobody can identify from names alone: 有疑问的不得转给被反映单位."""
+    tag = rulebook.tag_by_code[facts.tag]
+    if not (guarded(facts, tag) or facts.speaks_of_conduct):
+        return
+    if names_no_body(form.complained_of) and not any(item.source == "字段" for item in facts.accused):
+        yield Reason("accused-unknown", "表单所填被反映单位不在单位名录中，请人工确认后再派，避免转给被反映单位")
+    elif _may_be_the_lead(form, decision, facts, rulebook):
+        lead = rulebook.short(decision.lead.unit) if decision.lead else ""
+        yield Reason(
+            "accused-generic", f"诉求像是反映机关执法或作风，但没有写明单位，可能就是拟主办的{lead}，请人工确认后再派"
+        )
+
+
+def _may_be_the_lead(form: PreviewForm, decision: Decision, facts: Facts, rulebook: Rulebook) -> bool:
+    if decision.lead is None or decision.lead.unit == rulebook.avoidance.law_supervision:
+        return False
+    named = any(item.certain for item in facts.accused)
+    return not named and complains_of_unnamed_body(f"{form.title}\n{form.content}")
 
 
 def _notes(decision: Decision | None, tag: Tag | None, place: PlaceFinding, rulebook: Rulebook) -> Iterator[str]:
@@ -277,12 +309,12 @@ def _state(decision: Decision | None, reasons: tuple[Reason, ...]) -> State:
     return outcomes[decision.outcome]
 
 
-def _dues(state: State, case: LimitCase, at: datetime, desk: Desk) -> tuple[Due, ...]:
+def _dues(state: State, case: LimitCase, at: datetime, accepted_at: datetime, desk: Desk) -> tuple[Due, ...]:
     if state is State.TOLD:
         return ()
     if state is State.AWAITING_SIGN:
         return dispatch_dues(desk.rulebook, desk.calendar, case, at)
-    return (first_dispatch_due(desk.rulebook, desk.calendar, case, at),)
+    return (first_dispatch_due(desk.rulebook, desk.calendar, case, accepted_at),)
 
 
 Handling = Literal["dispatch", "told", "special"]

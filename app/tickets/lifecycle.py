@@ -49,6 +49,7 @@ class Move(StrEnum):
     SIGN = "sign"
     REPLY = "reply"
     HAND_OVER = "hand_over"
+    RETRIAGE = "retriage"
 
     @property
     def label(self) -> str:
@@ -63,6 +64,7 @@ _MOVE_LABELS = {
     Move.SIGN: "签收",
     Move.REPLY: "答复",
     Move.HAND_OVER: "移交承接单位",
+    Move.RETRIAGE: "退回待派单",
 }
 
 
@@ -79,10 +81,16 @@ TRANSITIONS: dict[tuple[State, Move], Edge] = {
     (State.TRIAGE, Move.TELL): Edge(State.TOLD, "人工认定属诉讼、仲裁、复议、信访等法定途径"),
     (State.TRIAGE, Move.MAKE_SPECIAL): Edge(State.SPECIAL, "被反映单位无可回避的上级或监督单位"),
     (State.TOLD, Move.DISPATCH): Edge(State.AWAITING_SIGN, "告知后发现属行政职责的，更正后照常派出"),
+    (State.TOLD, Move.RETRIAGE): Edge(State.TRIAGE, "告知后更正，一时派不出的，回到待派单"),
+    (State.TOLD, Move.MAKE_SPECIAL): Edge(State.SPECIAL, "告知后更正，须由专人办理的"),
+    (State.SPECIAL, Move.TELL): Edge(State.TOLD, "专办人员认定属法定途径的"),
+    (State.SPECIAL, Move.RETRIAGE): Edge(State.TRIAGE, "专办人员更正后，由派单员继续"),
     (State.SPECIAL, Move.DISPATCH): Edge(State.AWAITING_SIGN, "专办人员核清后可以交可靠单位办理"),
     (State.AWAITING_SIGN, Move.SIGN): Edge(State.IN_PROGRESS, "主办单位签收"),
     (State.AWAITING_SIGN, Move.HAND_OVER): Edge(State.AWAITING_SIGN, "机构改革，未签收件随职责移交"),
     (State.IN_PROGRESS, Move.HAND_OVER): Edge(State.AWAITING_SIGN, "机构改革，在办件移交后由承接单位重新签收"),
+    (State.AWAITING_SIGN, Move.RETRIAGE): Edge(State.TRIAGE, "承接单位正是被反映单位，退回重派"),
+    (State.IN_PROGRESS, Move.RETRIAGE): Edge(State.TRIAGE, "承接单位正是被反映单位，退回重派"),
     (State.IN_PROGRESS, Move.REPLY): Edge(State.AWAITING_REVIEW, "主办单位提交答复，由热线审核"),
 }
 

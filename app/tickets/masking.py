@@ -2,7 +2,8 @@
 
 import re
 
-MOBILE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
+MOBILE = re.compile(r"(?<!\d)(?:\+?86[- ]?)?(1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
+MAIL = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+\.[A-Za-z]{2,})")
 IDENTITY = re.compile(r"(?<![0-9A-Za-z])(\d{6})\d{8}(\d{3}[\dXx])(?![0-9A-Za-z])")
 BANK_CARD = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{4})(?!\d)")
 LANDLINE = re.compile(r"(?<!\d)(0\d{2,3}[- ]?)\d{3,4}(\d{4})(?!\d)")
@@ -13,6 +14,7 @@ def mask_text(text: str) -> str:
     text = IDENTITY.sub(r"\1********\2", text)
     text = BANK_CARD.sub(r"\1********\2", text)
     text = MOBILE.sub(r"\1****\2", text)
+    text = MAIL.sub(r"****\1", text)
     return LANDLINE.sub(r"\1****\2", text)
 
 
@@ -29,6 +31,11 @@ def mask_phone(phone: str) -> str:
 def mask_code(code: str) -> str:
     """Return a 统一社会信用代码 with its middle hidden."""
     return code[:4] + "*" * 10 + code[-4:] if code else ""
+
+
+def name_stem(name: str) -> str:
+    """Return the part of an enterprise's name that people say: without the legal form and trade words at its end."""
+    return re.sub(r"(股份|有限|责任|公司|集团|商行|经营部|工作室|个体工商户|门市部|\(.*?\)|（.*?）)+$", "", name)
 
 
 def hide_words(text: str, words: tuple[str, ...]) -> str:

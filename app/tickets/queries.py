@@ -1,10 +1,10 @@
 """Reads: one ticket, its history, lists, a unit's queue, triage and the overdue list. All keyset-paged on indexes."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.accounts.access import Caller, Role, Rows, Verb
 from app.accounts.tables import Staff
@@ -12,11 +12,23 @@ from app.clock import now
 from app.errors import NotFoundError
 from app.paging import Page, Sortable, cut, decode_cursor
 from app.tickets.lifecycle import State
-from app.tickets.tables import Dispatch, Reply, Ticket, TicketEvent, TicketJudgement, TicketParty, TicketText
+from app.tickets.tables import (
+    Dispatch,
+    Reply,
+    Ticket,
+    TicketArrears,
+    TicketAttachment,
+    TicketEvent,
+    TicketJudgement,
+    TicketNote,
+    TicketParty,
+    TicketText,
+)
 
 # Sorts after every real time: a part without an obligation comes last in a queue.
 NEVER = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 OPEN_PARTS = ("awaiting_sign", "in_progress")
+FIRST_YEAR = 2000
 
 
 def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
@@ -25,11 +37,13 @@ def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
         case Rows.ALL:
             return _not_special(caller)
         case Rows.OWN_UNIT:
-            return exists().where(
-                Dispatch.ticket_id == Ticket.id, Dispatch.unit == caller.unit, Dispatch.state != "handed_over"
-            )
+            # An alias, so that the condition stands by itself inside queries that select parts too.
+            part = aliased(Dispatch)
+            return exists().where(part.ticket_id == Ticket.id, part.unit == caller.unit, part.state != "handed_over")
         case Rows.OWN_CHANNEL:
-            return and_(Ticket.channel == caller.channel, Ticket.state != State.SPECIAL.value)
+            # What an operator took in is the hotline's own, whatever channel it names: a bureau may run that channel.
+            own = and_(Ticket.channel == caller.channel, Ticket.created_by.like("key:%"))
+            return and_(own, Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
         case _:
             return false()
 
@@ -40,7 +54,9 @@ def _not_special(caller: Caller) -> ColumnElement[bool]:
         return ordinary
     mine = Ticket.special_supervisor == caller.ident
     if caller.takes_special:
-        mine = or_(mine, Ticket.special_supervisor.is_(None))
+        # Whoever is named now also has what a predecessor left, and what came when nobody was named.
+        active = exists().where(Staff.id == Ticket.special_supervisor, Staff.active.is_(True))
+        mine = or_(mine, Ticket.special_supervisor.is_(None), ~active)
     return or_(ordinary, mine)
 
 
@@ -51,6 +67,8 @@ class Whole:
     ticket: Ticket
     text: TicketText
     party: TicketParty
+    arrears: TicketArrears | None
+    attachments: list[TicketAttachment]
     parts: list[Dispatch]
     replies: list[tuple[Reply, str]]
     supervisor: str
@@ -80,18 +98,31 @@ def one(session: Session, number: str, caller: Caller) -> Whole:
         .where(Reply.ticket_id == ticket.id).order_by(Reply.id)
     ).all()  # fmt: skip
     named = session.get(Staff, ticket.special_supervisor) if ticket.special_supervisor else None
-    return Whole(ticket, text, party, list(parts), [(row[0], row[1]) for row in replies], named.name if named else "")
+    attachments = session.scalars(select(TicketAttachment).where(TicketAttachment.ticket_id == ticket.id)).all()
+    arrears = session.get(TicketArrears, ticket.id)
+    return Whole(
+        ticket,
+        text,
+        party,
+        arrears,
+        list(attachments),
+        list(parts),
+        [(row[0], row[1]) for row in replies],
+        named.name if named else "",
+    )
 
 
-def history(session: Session, number: str, caller: Caller) -> tuple[Ticket, list[TicketEvent]]:
-    """Return a ticket's events in order.
+def history(session: Session, number: str, caller: Caller) -> tuple[list[TicketEvent], dict[int, str]]:
+    """Return a ticket's events in order, and the reasons people wrote by id.
 
     Raises:
         NotFoundError: as for `one`.
     """
     ticket = one(session, number, caller).ticket
     statement = select(TicketEvent).where(TicketEvent.ticket_month == ticket.month, TicketEvent.ticket_id == ticket.id)
-    return ticket, list(session.scalars(statement.order_by(TicketEvent.seq)))
+    events = list(session.scalars(statement.order_by(TicketEvent.seq)))
+    notes = session.scalars(select(TicketNote).where(TicketNote.ticket_id == ticket.id))
+    return events, {note.id: note.text for note in notes}
 
 
 def judgements(session: Session, number: str, caller: Caller) -> tuple[Ticket, list[TicketJudgement]]:
@@ -151,10 +182,10 @@ def _moment_values(moment: datetime | None, ident: int) -> list[Sortable]:
 def _moment_cursor(cursor: str) -> tuple[datetime, int]:
     moment, ident = decode_cursor(cursor, (str, int))
     try:
-        after = datetime.fromisoformat(str(moment))
-    except ValueError:
+        after = datetime.fromisoformat(str(moment)).astimezone(UTC)
+    except (ValueError, OverflowError):
         after = NEVER
-    return (after if after.tzinfo else NEVER), int(ident or 0)
+    return (after if after.year >= FIRST_YEAR else NEVER), int(ident or 0)
 
 
 def triage(session: Session, caller: Caller, cursor: str | None, limit: int) -> Page[Line]:
@@ -214,20 +245,23 @@ class QueueFilter:
     urgent: bool | None = None
     role: str | None = None
     updated_since: datetime | None = None
+    order: str = "due"
 
 
 QueueRow = tuple[Dispatch, Ticket, str]
 
 
-def queue(session: Session, unit: str, wanted: QueueFilter, cursor: str | None, limit: int) -> Page[QueueRow]:
+def queue(
+    session: Session, caller: Caller, unit: str, wanted: QueueFilter, cursor: str | None, limit: int
+) -> Page[QueueRow]:
     """Return a page of a unit's parts: what is due first is first; answered parts and polls go by last change."""
     statement = (
         select(Dispatch, Ticket, TicketText.title)
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
         .join(TicketText, TicketText.ticket_id == Dispatch.ticket_id)
-        .where(Dispatch.unit == unit, *_queue_conditions(wanted))
+        .where(Dispatch.unit == unit, visible(caller, Verb.QUEUE_READ), *_queue_conditions(wanted))
     )
-    if wanted.updated_since or wanted.state == "replied":
+    if wanted.updated_since or wanted.order == "changed" or wanted.state in {"replied", "informed"}:
         return _queue_by_change(session, statement, cursor, limit)
     if cursor:
         after, ident = _moment_cursor(cursor)

@@ -1,6 +1,7 @@
 """What callers are told by the ticket API: the shapes of its answers."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel
@@ -183,6 +184,29 @@ class PartyView(BaseModel):
     contact_phone: str
 
 
+class ArrearsView(BaseModel):
+    """What is owed by whom (账款拖欠)."""
+
+    debtor_kind: str
+    debtor_name: str
+    contract_name: str
+    contract_date: date | None
+    contract_sum: Decimal | None
+    owed_sum: Decimal | None
+    delivered_on: date | None
+    payable_on: date | None
+    in_court: bool
+    about_wages: bool
+
+
+class AttachmentView(BaseModel):
+    """What is said of an attachment."""
+
+    name: str
+    media_type: str
+    size: int
+
+
 class TicketView(BaseModel):
     """A ticket: where it is, who has it, since when, why them, until when, and what happens next."""
 
@@ -208,6 +232,9 @@ class TicketView(BaseModel):
     content: str
     complained_of: str
     party: PartyView | None
+    callback_wanted: bool
+    arrears: ArrearsView | None
+    attachments: list[AttachmentView]
     parts: list[PartView]
     replies: list[ReplyView]
     accepted_at: datetime
@@ -237,6 +264,7 @@ class EventView(BaseModel):
     label: str
     at: datetime
     actor: str
+    reason: str
     payload: dict[str, object]
     hash: str
 

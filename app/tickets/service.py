@@ -18,7 +18,7 @@ from app.errors import (
     PreconditionFailedError,
 )
 from app.notify.outbox import enqueue
-from app.routing.engine import Assignment, Outcome
+from app.routing.engine import Assignment, Outcome, forbidden_units, guarded
 from app.rulebook.shapes import LimitStep, Rulebook
 from app.sealing import Sealer
 from app.sla.limits import LimitCase, require
@@ -96,9 +96,10 @@ def dispatch(session: Session, act: Act, form: DispatchForm, desk: Desk) -> tupl
     """
     ticket = locked(session, act, Verb.TICKET_DISPATCH)
     step(State(ticket.state), Move.DISPATCH)
-    override = _override(form.tag or ticket.tag or None, form.unit, None, form.reason)
+    override = _override(form.tag or ticket.tag or None, form.unit, _settled(session, ticket)[1], form.reason)
     at = clock.now()
-    judged = judge(_stored_form(session, ticket, override), desk, at, accused_cleared=form.accused_cleared)
+    stored = _stored_form(session, ticket, override)
+    judged = judge(stored, desk, at, accepted_at=ticket.accepted_at, accused_cleared=form.accused_cleared)
     judged = _with_supporters(judged, form.supporters, desk.rulebook)
     if judged.state is not State.AWAITING_SIGN:
         raise ConflictError(_why_not(judged))
@@ -121,10 +122,17 @@ def correct(session: Session, act: Act, form: CorrectForm, desk: Desk) -> tuple[
     ticket = locked(session, act, Verb.TICKET_CORRECT)
     step(State(ticket.state), Move.DISPATCH)
     at = clock.now()
-    override = _override(form.tag or _settled_tag(session, ticket), None, form.urgent, form.reason)
+    tag, urgent = _settled(session, ticket)
+    override = _override(form.tag or tag, None, urgent if form.urgent is None else form.urgent, form.reason)
     stored = _stored_form(session, ticket, override)
     changes = {key: value for key, value in (("type", form.type), ("district", form.district)) if value is not None}
-    judged = judge(stored.model_copy(update=changes), desk, at, accused_cleared=form.accused_cleared)
+    judged = judge(
+        stored.model_copy(update=changes),
+        desk,
+        at,
+        accepted_at=ticket.accepted_at,
+        accused_cleared=form.accused_cleared,
+    )
     judgement = judgement_view(judged, desk.rulebook, _model_version(desk), override)
     note = insert_note(session, ticket.id, form.reason, act.caller, at)
     happenings = _take_over(session, ticket, judged, judgement, at, note)
@@ -132,12 +140,13 @@ def correct(session: Session, act: Act, form: CorrectForm, desk: Desk) -> tuple[
     return ticket, judgement
 
 
-def _settled_tag(session: Session, ticket: Ticket) -> str | None:
-    """Return the tag a person gave before; a correction of something else must not hand it back to the model."""
+def _settled(session: Session, ticket: Ticket) -> tuple[str | None, bool | None]:
+    """Return the tag and urgency a person gave before; correcting something else must not hand them back to the model."""
     statement = select(TicketJudgement.payload).where(TicketJudgement.ticket_id == ticket.id)
     newest = session.scalars(statement.order_by(TicketJudgement.seq.desc()).limit(1)).one()
     judgement = Judgement.model_validate_json(newest)
-    return judgement.tag.code if judgement.tag and judgement.tag_source == "人工" else None
+    tag = judgement.tag.code if judgement.tag and judgement.tag_source == "人工" else None
+    return tag, judgement.urgent if judgement.urgent_source == "人工" else None
 
 
 def _override(tag: str | None, unit: str | None, urgent: bool | None, reason: str) -> OverrideForm | None:
@@ -153,22 +162,27 @@ def _stored_form(session: Session, ticket: Ticket, override: OverrideForm | None
     columns = ArrearsForm.model_fields
     return PreviewForm(
         title=text.title, content=text.content, type=ticket.kind, district=ticket.district or "",
-        complained_of=text.complained_of, urgent=ticket.urgent or None, confidentiality=ticket.confidentiality,
+        complained_of=text.complained_of, urgent=ticket.urgent or None,
+        confidentiality=ticket.confidentiality if ticket.confidentiality_chosen else None,
         arrears=ArrearsForm(**{name: getattr(arrears, name) for name in columns}) if arrears else None,
         override=override,
     )  # fmt: skip
 
 
 def _with_supporters(judged: Judged, names: tuple[str, ...] | None, rulebook: Rulebook) -> Judged:
-    if names is None or judged.decision is None or judged.decision.lead is None or judged.tag is None:
+    """Put the supporters a person named in the place of the tag's own; the accused rule holds for them too."""
+    decision, tag, facts = judged.decision, judged.tag, judged.facts
+    if names is None or decision is None or decision.lead is None or tag is None:
         return judged
-    decision, tag, lead = judged.decision, judged.tag, judged.decision.lead.unit
+    taken = {decision.lead.unit}
+    barred = forbidden_units(facts.accused, rulebook) if facts and guarded(facts, tag) else frozenset()
     supporters = []
     for index, name in enumerate(names):
-        unit = find_unit(name, rulebook, f"/supporters/{index}")
-        if unit.code in {*decision.avoided, lead}:
-            message = f"{unit.short}已是主办或按回避规定不能转给它"
+        unit = find_unit(name, rulebook, f"/supporters/{index}", clock.today())
+        if unit.code in taken or unit.code in barred:
+            message = f"{unit.short}已在承办之列，或按回避规定不能转给它"
             raise InvalidInputError(message, faults=(FieldFault(f"/supporters/{index}", message),))
+        taken.add(unit.code)
         supporters.append(Assignment(unit.code, named_evidence(tag, unit.code, clock.today(), rulebook)))
     return replace(judged, decision=replace(decision, supporters=tuple(supporters)))
 
@@ -212,9 +226,20 @@ def _move_on(session: Session, ticket: Ticket, judged: Judged, at: datetime) -> 
             ticket.next_step = ticket.next_due_at = None
             return [Happening("told", {"tag": ticket.tag})]
         case State.SPECIAL:
+            _wait_for_dispatch(ticket, judged)
             return [_make_special(session, ticket)]
         case _:
-            return []
+            happenings = [] if state is State.TRIAGE else [Happening("retriaged", {"from": state.value})]
+            ticket.state = State.TRIAGE.value if state is State.TRIAGE else step(state, Move.RETRIAGE).value
+            _wait_for_dispatch(ticket, judged)
+            return happenings
+
+
+def _wait_for_dispatch(ticket: Ticket, judged: Judged) -> None:
+    """Put the hotline's own limit in force; it runs from acceptance whatever was corrected since."""
+    waiting = due_of(judged.dues, LimitStep.FIRST_DISPATCH)
+    if waiting:
+        ticket.next_step, ticket.next_due_at = waiting.step.value, waiting.due_at
 
 
 def _send(session: Session, ticket: Ticket, judged: Judged, at: datetime) -> Happening:
@@ -284,7 +309,8 @@ def reply(session: Session, act: Act, form: ReplyForm, desk: Desk) -> Ticket:
     part.next_step = part.next_due_at = None
     if part.role == "lead":
         ticket.state = step(State(ticket.state), Move.REPLY).value
-    refresh_next(session, ticket, review_due=_review_due(ticket, at, desk) if part.role == "lead" else None)
+        ticket.review_due_at = _review_due(ticket, at, desk)
+    refresh_next(session, ticket)
     late = bool(part.due_at and at > part.due_at)
     payload = {"unit": part.unit, "role": part.role, "result": form.result.value, "reply": answer.id, "late": late}
     record(session, ticket, at, act.caller, [Happening("replied", payload)])
@@ -299,7 +325,10 @@ def _own_part(session: Session, ticket: Ticket, caller: Caller) -> Dispatch:
         .order_by(Dispatch.round.desc())
         .limit(1)
     )
-    return session.scalars(statement).one()
+    part = session.scalars(statement).one()
+    if part.state == "informed":
+        raise ConflictError("本单位只是知悉此件，不需要签收或答复")
+    return part
 
 
 def _check_contact(contacted: datetime, accepted: datetime, now: datetime) -> None:
@@ -314,17 +343,15 @@ def _review_due(ticket: Ticket, at: datetime, desk: Desk) -> datetime:
     return due(rule, at, desk.calendar).due_at
 
 
-def refresh_next(session: Session, ticket: Ticket, review_due: datetime | None = None) -> None:
-    """Fold a ticket's next obligation anew: the earliest of its open parts, and the hotline's own review."""
+def refresh_next(session: Session, ticket: Ticket) -> None:
+    """Fold a ticket's next obligation anew: the earliest of its open parts and the hotline's own review."""
     session.flush()
     statement = select(Dispatch.next_due_at, Dispatch.next_step).where(
         Dispatch.ticket_id == ticket.id, Dispatch.next_due_at.is_not(None)
     )
     owed = [(row.next_due_at, row.next_step) for row in session.execute(statement)]
-    if review_due:
-        owed.append((review_due, LimitStep.REVIEW.value))
-    elif ticket.next_step == LimitStep.REVIEW.value and ticket.next_due_at:
-        owed.append((ticket.next_due_at, LimitStep.REVIEW.value))
+    if ticket.state == State.AWAITING_REVIEW.value and ticket.review_due_at:
+        owed.append((ticket.review_due_at, LimitStep.REVIEW.value))
     ticket.next_due_at, ticket.next_step = min(owed) if owed else (None, None)
 
 

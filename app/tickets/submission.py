@@ -92,7 +92,7 @@ def find_repeat(session: Session, caller: Caller, repeat: RepeatKey) -> Stored |
         raise InvalidInputError(
             message, code="idempotency-key-reused", faults=(FieldFault("header:Idempotency-Key", message),)
         )
-    return replace(_stored(session, Ticket.number == row.number), replayed=True)
+    return replace(_stored(session, Ticket.number == row.number), created=row.made_ticket, replayed=True)
 
 
 def submit(session: Session, new: NewTicket, sealer: Sealer, repeat: RepeatKey | None) -> Stored:
@@ -132,7 +132,7 @@ def upsert_for(session: Session) -> Any:
 def _claim(session: Session, new: NewTicket, repeat: RepeatKey) -> bool:
     statement = upsert_for(session)(Idempotency).values(
         caller=new.caller.reference, key=repeat.key, request_sha256=repeat.body_sha256, number=new.number,
-        created_at=new.at,
+        made_ticket=True, created_at=new.at,
     )  # fmt: skip
     statement = statement.on_conflict_do_nothing().returning(Idempotency.key)
     return session.execute(statement).scalar_one_or_none() is not None
@@ -154,7 +154,7 @@ def _same_external(session: Session, new: NewTicket, repeat: RepeatKey | None) -
     stored = _stored(session, (Ticket.channel == form.channel) & (Ticket.external_number == form.external_number))
     if repeat:
         statement = update(Idempotency).where(Idempotency.caller == new.caller.reference, Idempotency.key == repeat.key)
-        session.execute(statement.values(number=stored.number))
+        session.execute(statement.values(number=stored.number, made_ticket=False))
     return stored
 
 
@@ -168,14 +168,15 @@ def _insert_ticket(session: Session, new: NewTicket) -> int | None:
     statement = upsert_for(session)(Ticket).values(
         number=new.number, month=month_of(new.at), channel=form.channel, external_number=form.external_number or None,
         kind=judged.kind, tag=judged.tag.code if judged.tag else "", urgent=judged.urgent,
-        confidentiality=judged.confidentiality, district=judged.place.district, callback_wanted=form.callback_wanted,
+        confidentiality=judged.confidentiality, confidentiality_chosen=form.confidentiality is not None,
+        district=judged.place.district, callback_wanted=form.callback_wanted,
         accused=accused_json(judged.accused), state=judged.state.value, decision=new.judgement.decision,
         gap=new.judgement.gap, lead_unit=lead,
         special_supervisor=new.special_supervisor if judged.state is State.SPECIAL else None,
         accepted_at=new.at, dispatched_at=new.at if dispatched else None, due_at=closing.due_at if closing else None,
         due_provisional=bool(closing and closing.provisional), next_step=next_due.step.value if next_due else None,
         next_due_at=next_due.due_at if next_due else None, rulebook_version=new.judgement.rulebook_version,
-        model_version=new.judgement.model_version, created_by=new.caller.reference, version=1, updated_at=new.at,
+        model_version=new.judgement.model_version, created_by=new.caller.reference, version=1, updated_at=clock.now(),
     )  # fmt: skip
     statement = statement.on_conflict_do_nothing(index_elements=["channel", "external_number"]).returning(Ticket.id)
     ticket_id: int | None = session.execute(statement).scalar_one_or_none()
@@ -299,6 +300,7 @@ def send_out(session: Session, ticket_id: int, round_: int, number: str, judged:
     facts = {"number": number, "urgent": judged.urgent, "due_at": closing.due_at.isoformat() if closing else None}
     notices = [("ticket.dispatched", {**facts, "unit": item.unit, "role": role}) for role, item in parts]
     notices += [("ticket.informed", {**facts, "unit": code}) for code in decision.informed]
+    _show_to_informed(session, common, decision.informed)
     enqueue(session, at, notices)
     payload = {
         "round": round_, "lead": decision.lead.unit, "supporters": [item.unit for item in decision.supporters],
@@ -306,6 +308,14 @@ def send_out(session: Session, ticket_id: int, round_: int, number: str, judged:
         "dues": {due.step.value: due.due_at.isoformat() for due in judged.dues},
     }  # fmt: skip
     return Happening("dispatched", payload)
+
+
+def _show_to_informed(session: Session, common: dict[str, Any], units: tuple[str, ...]) -> None:
+    """Let the superior of a complained-of unit read the ticket; it owes nothing, so it has no clock."""
+    silent = {"state": "informed", "role": "informed", "dues": "[]", "evidence": "[]", "sign_due_at": None, "due_at": None,
+              "next_step": None, "next_due_at": None}  # fmt: skip
+    if units:
+        session.execute(insert(Dispatch), [{**common, **silent, "unit": unit} for unit in units])
 
 
 def dues_json(dues: tuple[Due, ...]) -> str:

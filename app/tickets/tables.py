@@ -38,6 +38,7 @@ class Ticket(Base):
     tag: Mapped[str] = mapped_column(String(4))
     urgent: Mapped[bool] = mapped_column(Boolean)
     confidentiality: Mapped[str] = mapped_column(String(4))
+    confidentiality_chosen: Mapped[bool] = mapped_column(Boolean)
     district: Mapped[str | None] = mapped_column(String(6))
     callback_wanted: Mapped[bool] = mapped_column(Boolean)
     accused: Mapped[str] = mapped_column(Text)
@@ -50,6 +51,7 @@ class Ticket(Base):
     dispatched_at: Mapped[datetime | None] = mapped_column(UtcTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     due_provisional: Mapped[bool] = mapped_column(Boolean)
+    review_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     next_step: Mapped[str | None] = mapped_column(String(8))
     next_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     alarmed_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -231,6 +233,7 @@ class Idempotency(Base):
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     request_sha256: Mapped[str] = mapped_column(String(64))
     number: Mapped[str] = mapped_column(String(24))
+    made_ticket: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
 

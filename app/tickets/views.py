@@ -41,6 +41,7 @@ EVENT_LABELS = {
     "replied": "答复",
     "contact_viewed": "查看联系方式",
     "handed_over": "移交承接单位",
+    "retriaged": "退回待派单",
     "alarmed": "紧急件待派告警",
 }
 
@@ -170,13 +171,20 @@ def state_at_intake(judgement: Judgement) -> State:
     return {"told": State.TOLD, "special": State.SPECIAL, "dispatch": State.AWAITING_SIGN}[judgement.handling]
 
 
-PART_STATES = {"awaiting_sign": "待签收", "in_progress": "办理中", "replied": "已答复", "handed_over": "已移交"}
+PART_STATES = {
+    "awaiting_sign": "待签收",
+    "in_progress": "办理中",
+    "replied": "已答复",
+    "handed_over": "已移交",
+    "informed": "知悉",
+}
+PART_ROLES = {"lead": "主办", "support": "协办", "informed": "知悉"}
 
 
 def part_view(part: Dispatch, rulebook: Rulebook) -> PartView:
     """Return one unit's part."""
     return PartView(
-        unit=unit_view(part.unit, rulebook), role="主办" if part.role == "lead" else "协办", round=part.round,
+        unit=unit_view(part.unit, rulebook), role=PART_ROLES[part.role], round=part.round,
         state=PART_STATES[part.state], since=part.dispatched_at,
         evidence=[EvidenceView(**item) for item in json.loads(part.evidence)],
         due=[DueView(**item) for item in json.loads(part.dues)],

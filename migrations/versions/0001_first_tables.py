@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("request_sha256", sa.String(length=64), nullable=False),
         sa.Column("number", sa.String(length=24), nullable=False),
+        sa.Column("made_ticket", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotency")),
     )
@@ -109,6 +110,7 @@ def upgrade() -> None:
         sa.Column("tag", sa.String(length=4), nullable=False),
         sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.Column("confidentiality", sa.String(length=4), nullable=False),
+        sa.Column("confidentiality_chosen", sa.Boolean(), nullable=False),
         sa.Column("district", sa.String(length=6), nullable=True),
         sa.Column("callback_wanted", sa.Boolean(), nullable=False),
         sa.Column("accused", sa.Text(), nullable=False),
@@ -121,6 +123,7 @@ def upgrade() -> None:
         sa.Column("dispatched_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_provisional", sa.Boolean(), nullable=False),
+        sa.Column("review_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_step", sa.String(length=8), nullable=True),
         sa.Column("next_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("alarmed_at", sa.DateTime(timezone=True), nullable=True),

@@ -126,15 +126,15 @@ def test_a_worker_that_dies_with_a_notice_in_hand_loses_nothing(database: Databa
     with pytest.raises(KeyboardInterrupt):
         deliver_due(database, die)
     assert deliver_due(database, send) == 0
-    with time_machine.travel(clock.now() + timedelta(seconds=61), tick=False):
+    with time_machine.travel(clock.now() + timedelta(seconds=91), tick=False):
         assert deliver_due(database, send) == 1
 
 
 def test_a_batch_is_bounded_and_the_rest_follows(database: Database, receiver: Receiver, send: Send) -> None:
-    put(database, 25)
-    assert (deliver_due(database, send), deliver_due(database, send)) == (20, 5)
+    put(database, 7)
+    assert (deliver_due(database, send), deliver_due(database, send)) == (5, 2)
     numbers = [json.loads(body)["data"]["number"] for _, body in receiver.taken]
-    assert sorted(numbers) == sorted(f"BTQ{index}" for index in range(25))
+    assert sorted(numbers) == sorted(f"BTQ{index}" for index in range(7))
 
 
 def test_without_a_receiver_there_is_no_sender(settings: Settings) -> None:

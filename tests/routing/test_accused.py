@@ -13,14 +13,14 @@ FINDER = AccusedFinder(shipped())
 def test_every_name_of_a_unit_in_the_field_accuses_that_unit(unit: Unit) -> None:
     names = [unit.short, unit.full, *unit.aliases]
     assert [FINDER.in_field(name) for name in names] == [
-        Accused(unit.code, name, False, True, "字段") for name in names
+        (Accused(unit.code, name, False, True, "字段"),) for name in names
     ]
 
 
 def test_every_subordinate_in_the_field_accuses_an_organ_below_its_unit() -> None:
     for unit in shipped().units:
         for name in unit.subordinates:
-            assert FINDER.in_field(name) == Accused(unit.code, name, True, True, "字段")
+            assert FINDER.in_field(name) == (Accused(unit.code, name, True, True, "字段"),)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,31 @@ def test_every_subordinate_in_the_field_accuses_an_organ_below_its_unit() -> Non
     ],
 )
 def test_the_field_names_the_unit_or_the_unit_above_the_organ(name: str, unit: str, below: bool) -> None:
-    assert FINDER.in_field(name) == Accused(code(unit), name.strip(), below, True, "字段")
+    found = FINDER.in_field(name)
+    assert (code(unit), below) in {(item.unit, item.below) for item in found}
+    assert all(item.certain and item.source == "字段" and item.organ in name for item in found)
+
+
+def test_a_field_that_names_several_bodies_accuses_each() -> None:
+    found = FINDER.in_field("市住建局、市工信局和昆区城管局")
+    assert {(item.unit, item.below) for item in found} == {
+        (code("市住建局"), False), (code("市工信局"), False), (code("昆都仑区政府"), True)
+    }  # fmt: skip
+
+
+def test_another_citys_bureau_is_not_ours() -> None:
+    assert FINDER.in_field("呼和浩特市市场监管局") == ()
+    assert FINDER.in_text("我向呼和浩特市税务局举报过") == ()
+
+
+def test_asking_the_city_government_for_help_does_not_accuse_it() -> None:
+    assert FINDER.in_text("请市政府领导帮忙看看") == ()
+    assert [item.unit for item in FINDER.in_text("举报市政府不作为")] == [code("市政府")]
 
 
 @pytest.mark.parametrize("name", ["", "   ", "鹿城木业有限公司", "包头市鑫源商贸有限公司", "隔壁小区物业"])
 def test_a_field_that_names_no_public_body_accuses_nobody(name: str) -> None:
-    assert FINDER.in_field(name) is None
+    assert FINDER.in_field(name) == ()
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,8 @@ def test_law_what_goes_to_nobody_is_told_special_or_waits_for_a_person(drawn: Fa
 @given(any_facts())
 def test_law_special_where_the_unit_all_above_it_and_the_supervisor_are_barred_and_nowhere_else(drawn: Facts) -> None:
     tag, lead = BOOK.tag_by_code[drawn.tag], responsible(drawn)
-    targets = {lead, *upwards(lead), LAW_SUPERVISION} if lead else {"nobody knows"}
+    safe = {unit for unit in upwards(lead) if BOOK.unit_by_code[unit].dispatchable} if lead else {"nobody knows"}
+    targets = {*safe, LAW_SUPERVISION, *([lead] if lead else [])}
     moved = guarded(drawn, tag) and tag.handling is Handling.DISPATCH
     nobody_left = moved and targets <= forbidden_units(drawn.accused, BOOK)
     assert (decide(drawn, BOOK).outcome is Outcome.SPECIAL) is nobody_left

@@ -240,7 +240,8 @@ def test_a_special_case_is_seen_by_the_named_supervisor_only(hotline: Hotline) -
     assert hotline.get("supervisor@special", f"/tickets/{number}").json()["holder"] == "指定督办人员督办人员special"
     for who in ("operator", "dispatcher", "supervisor", "auditor", "admin"):
         assert hotline.get(who, f"/tickets/{number}").status_code in {403, 404}
-        assert number not in hotline.get("dispatcher", "/tickets").text
+    for who in ("operator", "dispatcher", "supervisor", "auditor", "unit_handler@市工信局", "channel@12345电话"):
+        assert number not in hotline.get(who, "/tickets").text
 
 
 def test_the_queue_pages_by_cursor_without_gap_or_double(hotline: Hotline) -> None:
