@@ -38,7 +38,7 @@ demo: $(RUNTIME)  ## 向运行中的服务（没有就自启一个）提交示�
 	@$(BIN)/hotline demo
 
 test: $(DEVELOPMENT)  ## 全部测试（SQLite 与 PostgreSQL）
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(DEVELOPMENT)  ## 静态检查：ruff、mypy、楼层约定、迁移与表一致、规则、语料
 	@$(BIN)/ruff check .

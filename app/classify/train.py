@@ -154,9 +154,7 @@ class _Bench:
     def tag_head(self) -> tuple[Head, float, dict[str, float]]:
         """Return the tag head, the threshold for dispatching without a person, and what the left-out batches say."""
         scores = self._held_out(self.tags, TAG_C, self.labels)
-        temperature = self._hardest(
-            lambda inside: best_temperature(scores[inside], self.unit_of_row[inside], self.to_unit)
-        )
+        temperature = best_temperature(scores, self.unit_of_row, self.to_unit)
         units = softmax(scores / temperature) @ self.to_unit
         sure, right = units.max(axis=1), units.argmax(axis=1) == self.unit_of_row
         threshold = self._hardest(lambda inside: threshold_for(sure[inside], right[inside], ERROR_BUDGET))
