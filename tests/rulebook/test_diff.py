@@ -29,7 +29,7 @@ CHANGES: list[tuple[str, str, str, str, dict[str, Any]]] = [
     ("回避", "规定", "avoidance", "special_reason", {"special_reason": "专办"}),
     ("措施", "1", "measures", "matter", {"matter": "另一种概括"}),
     ("措施", "1", "measures", "lead", {"lead": ("BT-GXJ",)}),
-    ("单位", "BT-ZFB", "units", "duty_phone", {"duty_phone": "0472-0000000"}),
+    ("单位", "BT-SZF", "units", "duty_phone", {"duty_phone": "0472-0000000"}),
     ("泛指单位", "各旗县区政府", "groups", "members", {"members": ("BT-150202",)}),
     ("标签", "0101", "tags", "lead", {"lead": "BT-CZJ"}),
     ("时限", "dispatch-urgent", "limits", "amount", {"amount": Decimal(10)}),
@@ -67,7 +67,7 @@ def test_a_change_of_the_out_of_town_names_is_told() -> None:
     ("part", "line"),
     [
         ("measures", "措施 1"),
-        ("units", "单位 BT-ZFB"),
+        ("units", "单位 BT-SZF"),
         ("groups", "泛指单位 各旗县区政府"),
         ("tags", "标签 0101"),
         ("limits", "时限 dispatch-urgent"),
