@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from app.accounts.access import Role
 from app.accounts.service import add_staff
-from app.database import Database
+from app.database import WRITER_WAIT_SECONDS, Database
 from app.notify.tables import Outbox
 from app.settings import HOME
 from app.tickets.events import first_broken_link
@@ -177,3 +177,20 @@ def test_racing_processes_never_share_a_number(fresh_postgres: str, small_models
         assert len(set(numbers)) == 60
         # uvicorn finishes what it holds and then ends by the signal it was asked with.
         assert {service.stop() for service in running} <= {0, -signal.SIGTERM}
+
+
+def test_sixty_requests_at_once_are_all_answered(hotline: Hotline) -> None:
+    number = hotline.submit()["number"]
+    signing, reading = hotline.headers("unit_handler@市工信局"), hotline.headers("dispatcher")
+    started = time.monotonic()
+
+    def ask(index: int) -> int:
+        path = f"/api/v1/tickets/{number}"
+        if index % 2:
+            return hotline.client.post(f"{path}/sign", headers=signing).status_code
+        return hotline.client.get(path, headers=reading).status_code
+
+    with ThreadPoolExecutor(60) as pool:
+        assert set(pool.map(ask, range(60))) == {200}
+    # A writer that waits for a thread which waits for the writer ends only by timeout.
+    assert time.monotonic() - started < WRITER_WAIT_SECONDS
