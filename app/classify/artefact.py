@@ -5,8 +5,10 @@ Nothing in a model can execute anything; a file that does not match its manifest
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.classify.features import BLOCKS
 from app.classify.vectors import Floats, SparseRow
 
 FORMAT = "hotline-tags-1"
 CURRENT = "CURRENT"
 ARRAYS, VOCABULARY, MANIFEST, METRICS, CARD = "model.npz", "vocabulary.json", "manifest.json", "metrics.json", "card.md"
 HASHED = (ARRAYS, VOCABULARY, METRICS)
+# What a damaged file can raise below json, zip and numpy: a bad model must never keep the service from starting.
+DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError, zipfile.BadZipFile)
 
 
 class ModelError(RuntimeError):
@@ -149,8 +154,10 @@ def current_model(models_dir: Path) -> Path:
     """
     try:
         name = (models_dir / CURRENT).read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ModelError(f"没有在用模型（{models_dir / CURRENT} 不存在）") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{models_dir / CURRENT} 无法读取（{type(error).__name__}）") from error
     if not name or "/" in name or name.startswith(".") or not (models_dir / name).is_dir():
         raise ModelError(f"{CURRENT} 指向的模型“{name}”不存在")
     return models_dir / name
@@ -167,9 +174,9 @@ def load_artefact(models_dir: Path) -> Artefact:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         _check(folder, manifest)
         vocabulary = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
-        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+        with (folder / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _assemble(manifest, vocabulary, arrays)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise ModelError(f"模型 {folder.name} 已损坏或不完整（{type(error).__name__}）") from error
 
 
@@ -185,12 +192,14 @@ def _assemble(manifest: dict[str, Any], vocabulary: dict[str, Any], arrays: Any)
     terms = tuple(vocabulary["terms"])
     heads = {name: _head(name, manifest["heads"][name], arrays, len(terms)) for name in ("tag", "kind", "urgent")}
     idf = arrays["idf"].astype(np.float32)
-    if idf.shape != (len(terms),):
+    if idf.shape != (len(terms),) or not np.isfinite(idf).all():
         raise ValueError("idf")
+    if not all(term[:1] in BLOCKS and term[1:2] == ":" for term in terms):
+        raise ValueError("terms")
     known = {"format", "name", "threshold", "heads", "sha256"}
     return Artefact(
         name=manifest["name"], terms=terms, idf=idf, tag=heads["tag"], kind=heads["kind"], urgent=heads["urgent"],
-        threshold=float(manifest["threshold"]), user_words=tuple(vocabulary["user_words"]),
+        threshold=_positive(manifest["threshold"]), user_words=tuple(vocabulary["user_words"]),
         details={key: value for key, value in manifest.items() if key not in known},
     )  # fmt: skip
 
@@ -202,4 +211,14 @@ def _head(name: str, told: dict[str, Any], arrays: Any, terms: int) -> Head:
     labels = tuple(told["labels"])
     if weights.shape != (terms, len(labels)) or bias.shape != (len(labels),) or not np.isfinite(weights).all():
         raise ValueError(name)
-    return Head(labels, weights, bias, float(told["temperature"]), float(told["threshold"]))
+    if not np.isfinite(bias).all():
+        raise ValueError(name)
+    return Head(labels, weights, bias, _positive(told["temperature"]), _positive(told["threshold"]))
+
+
+def _positive(value: Any) -> float:
+    """Return a number of the manifest; 0, a negative or NaN would let every appeal pass, or none."""
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError("清单中的数值应为正数")
+    return number

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.classify.artefact import Artefact, load_artefact
+from app.classify.artefact import Artefact, ModelError, load_artefact
 from app.classify.features import HAN, TermMaker
 from app.classify.vectors import SparseRow, Vectorizer
 from app.rulebook.shapes import Rulebook
@@ -71,6 +71,8 @@ class Classifier:
         self._vectors = Vectorizer(artefact.terms, artefact.idf)
         self._tag, self._kind, self._urgent = artefact.tag, artefact.kind, artefact.urgent
         self._known = np.array([label in rulebook.tag_by_code for label in artefact.tag.labels])
+        if not self._known.any():
+            raise ModelError(f"模型 {artefact.name} 的标签与现行规则没有一个相同，请重新训练")
         self._lead = [
             rulebook.tag_by_code[label].lead if known else ""
             for label, known in zip(artefact.tag.labels, self._known, strict=True)

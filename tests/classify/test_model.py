@@ -1,5 +1,6 @@
 """The classifier: unseen sentences routed, odd input survived, the artefact guarded, training deterministic."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -127,6 +128,8 @@ def test_a_changed_file_is_refused(models: Path, rulebook: Rulebook, name: str) 
         ({"sha256": {}}, "已损坏"),
         ({"heads": {}}, "已损坏"),
         ({"threshold": "x"}, "已损坏"),
+        ({"threshold": 0}, "已损坏"),
+        ({"threshold": float("nan")}, "已损坏"),
     ],
 )
 def test_a_foreign_manifest_is_refused(models: Path, rulebook: Rulebook, change: dict[str, object], told: str) -> None:
@@ -148,6 +151,53 @@ def test_without_a_current_model_there_is_one_clear_line(models: Path, rulebook:
         load(models, rulebook)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.npz", b""),
+        ("model.npz", b"PK\x03\x04 no zip"),
+        ("vocabulary.json", b"[]"),
+        ("vocabulary.json", b'{"terms": [""], "user_words": []}'),
+        ("vocabulary.json", b'{"terms": ["?:a"], "user_words": []}'),
+    ],
+)
+def test_a_file_that_fits_its_hash_but_is_nonsense_is_refused(
+    models: Path, rulebook: Rulebook, name: str, content: bytes
+) -> None:
+    (current_model(models) / name).write_bytes(content)
+    path = current_model(models) / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["sha256"][name] = hashlib.sha256(content).hexdigest()
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelError, match="已损坏"):
+        load(models, rulebook)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("CURRENT", "无法读取"), ("small/manifest.json", "已损坏")], ids=["pointer", "manifest"]
+)
+def test_bytes_that_are_no_text_are_refused(models: Path, rulebook: Rulebook, name: str, told: str) -> None:
+    (models / name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ModelError, match=told):
+        load(models, rulebook)
+
+
+def test_a_manifest_that_is_no_object_is_refused(models: Path, rulebook: Rulebook) -> None:
+    (current_model(models) / "manifest.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ModelError, match="已损坏"):
+        load(models, rulebook)
+
+
+def test_a_model_that_shares_no_tag_with_the_rules_is_refused(models: Path, rulebook: Rulebook) -> None:
+    path = current_model(models) / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    labels = manifest["heads"]["tag"]["labels"]
+    manifest["heads"]["tag"]["labels"] = [f"old-{number}" for number in range(len(labels))]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelError, match="没有一个相同"):
+        load(models, rulebook)
+
+
 def test_a_pickle_in_the_arrays_is_never_opened(models: Path, rulebook: Rulebook) -> None:
     folder = current_model(models)
     arrays = dict(np.load(folder / "model.npz"))
@@ -155,8 +205,6 @@ def test_a_pickle_in_the_arrays_is_never_opened(models: Path, rulebook: Rulebook
     np.savez_compressed(folder / "model.npz", **arrays)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    import hashlib  # noqa: PLC0415
-
     manifest["sha256"]["model.npz"] = hashlib.sha256((folder / "model.npz").read_bytes()).hexdigest()
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ModelError, match="已损坏"):
