@@ -1,4 +1,4 @@
-"""What every HTTP face shares: sessions for endpoints, problem+json answers (RFC 9457), request log and body limit."""
+"""What every HTTP face shares: problem+json answers (RFC 9457), request log and body limit."""
 
 import json
 import logging

@@ -1,6 +1,7 @@
 """hotline classify | train | evaluate | corpus: the classifier and its corpus."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,11 @@ def train(
     settings = load_settings()
     rulebook = load_rulebook(settings.rules_dir)
     rows, chosen = _rows(corpus), name or f"tags-{clock.today():%Y%m%d}"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", chosen) or chosen == "corpus":
+        raise InvalidInputError("模型名只能用小写字母、数字和连字符（最多 63 个），不能叫 corpus")
+    unknown = sorted({row.tag for row in rows} - set(rulebook.tag_by_code))
+    if unknown:
+        raise InvalidInputError("语料里有规则没有的标签：" + "、".join(unknown))
     trained = train_model(rows, rulebook, name=chosen, seed=seed, progress=lambda step: console.print(f"… {step}"))
     text = card(trained.artefact, trained.held_out, figures(rows))
     save_artefact(trained.artefact, settings.models_dir, text, {"held_out": trained.held_out})

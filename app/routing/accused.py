@@ -6,6 +6,7 @@ words around it accuse it, and possibly accused otherwise: only a person may cle
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,9 +33,16 @@ ENFORCEMENT = re.compile(
 COMPANY = re.compile(
     r"公司|厂|店|超市|商场|酒店|宾馆|饭馆|物业|集团|银行|学校|幼儿园|医院|诊所|中介|平台|个人|老板|商户|摊|驾校|机构|工地|项目部|车间"
 )
+# Words that make a part of the complained-of field a public body whatever else stands in it.
+ORGAN = re.compile(
+    r"税务|公安|城管|住建|市监|工商|环保|交警|民警|消防|卫健|教育局|人社|国土|规划|审批|执法|稽查|专管员|"
+    r"政府|法院|检察|局长|科长"
+)
+PIECES = re.compile(r"[、，,；;/]|以及|和|及|与")
+BROKEN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 CONDUCT = re.compile(
     r"吃拿卡要|索要|索贿|受贿|行贿|好处费|红包|收礼|回扣|乱罚款|乱收费|乱执法|暴力执法|粗暴执法|选择性执法|不亮证|打击报复|保护伞|徇私|枉法|"
-    r"滥用职权|执法不公|不出示证件|处罚过重|过罚不当|程序违法|粗暴|蛮横|推搡|乱扣车|以权谋私|利益输送|勾结|串通|包庇|刁难|辱骂|骂人|打人|态度恶劣|作风|渎职|失职|腐败"
+    r"滥用职权|收钱|收了钱|收受|收现金|偏袒|袒护|滥用权力|敲诈|拿走|执法不公|不出示证件|处罚过重|过罚不当|程序违法|粗暴|蛮横|推搡|乱扣车|以权谋私|利益输送|勾结|串通|包庇|刁难|辱骂|骂人|打人|态度恶劣|作风|渎职|失职|腐败"
 )
 
 
@@ -88,15 +96,24 @@ class AccusedFinder:
 
     def in_field(self, told: str) -> tuple[Accused, ...]:
         """Return every body that a field (被反映单位, 欠款方) names; empty where it names none we know."""
-        names = [told.strip()] if told.strip() in self._meaning else [match.group() for match in self._matches(told)]
+        told = fold(told)
+        names = [told] if told in self._meaning else [match.group() for match in self._matches(told)]
         meanings = {self._meaning[name]: name for name in names}
         return tuple(
             Accused(unit, name, below, certain=True, source="字段") for (unit, below), name in meanings.items()
         )
 
+    def has_unknown_body(self, told: str) -> bool:
+        """Whether a part of the complained-of field may be a public body that we do not know by name."""
+        pieces = (piece for piece in PIECES.split(fold(told)) if piece.strip())
+        return any(
+            not self.in_field(piece) and bool(ORGAN.search(piece) or not COMPANY.search(piece)) for piece in pieces
+        )
+
     def in_text(self, text: str) -> tuple[Accused, ...]:
         """Return every body that a text names, with whether the words around it accuse it."""
         found: dict[tuple[str, bool], Accused] = {}
+        text = fold(text)
         for match in self._matches(text):
             unit, below = self._meaning[match.group()]
             certain = _accuses(text, match)
@@ -129,16 +146,18 @@ def _bureau_names(unit: Unit) -> set[str]:
     return {name for name in bare if name.endswith(("局", "委", "队", "中心", "所", "大厅"))}
 
 
-def names_no_body(told: str) -> bool:
-    """Whether a complained-of field names somebody who may be a public body: not empty, and no plain company."""
-    return bool(told.strip()) and not COMPANY.search(told)
+def fold(text: str) -> str:
+    """Return text with invisible characters and breaks inside Chinese words taken out, so that no name hides behind one."""
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return BROKEN.sub("", visible).strip()
 
 
 def complains_of_unnamed_body(text: str) -> bool:
     """Whether a text complains of enforcement, or speaks of a public body without its name (区政府, 税务的人)."""
-    return bool(UNNAMED_BODY.search(text) or ENFORCEMENT.search(text))
+    folded = fold(text)
+    return bool(UNNAMED_BODY.search(folded) or ENFORCEMENT.search(folded))
 
 
 def speaks_of_conduct(text: str) -> bool:
     """Whether a text uses words of misconduct: then a plain complaint is in doubt and is guarded like a report."""
-    return bool(CONDUCT.search(text))
+    return bool(CONDUCT.search(fold(text)))

@@ -54,7 +54,7 @@ def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer
         external_number=None if hidden else ticket.external_number, tag=tag_view(tag) if tag else None, gap=ticket.gap,
         district=rulebook.district_by_code[ticket.district].name if ticket.district else None,
         title=hide_words(mask_text(text.title), words), content=hide_words(mask_text(text.content), words),
-        complained_of=mask_text(text.complained_of), party=None if hidden else _party(whole.party, sealer),
+        complained_of=hide_words(mask_text(text.complained_of), words), party=None if hidden else _party(whole.party, sealer),
         callback_wanted=ticket.callback_wanted, arrears=_arrears(whole, hidden=hidden),
         attachments=[AttachmentView(name=hide_words(item.name, words), media_type=item.media_type, size=item.size)
                      for item in whole.attachments],

@@ -15,7 +15,6 @@ from app.routing.accused import (
     Accused,
     AccusedFinder,
     complains_of_unnamed_body,
-    names_no_body,
     speaks_of_conduct,
 )
 from app.routing.engine import (
@@ -125,7 +124,7 @@ def judge(
             clock.local(at).date(),
         )  # fmt: skip
         decision = _with_named_unit(form, decide(facts, desk.rulebook), tag, facts, desk.rulebook)
-    reasons = tuple(_reasons(form, prediction, tag_source, decision, facts, desk.rulebook, cleared=accused_cleared))
+    reasons = tuple(_reasons(form, prediction, tag_source, decision, facts, desk, cleared=accused_cleared))
     state = _state(decision, reasons)
     case = LimitCase(kind, urgent)
     notes = tuple(_notes(decision, tag, place, desk.rulebook))
@@ -259,7 +258,7 @@ def named_evidence(tag: Tag, unit: str, day: date, rulebook: Rulebook) -> tuple[
 
 def _reasons(
     form: PreviewForm, prediction: Prediction | None, tag_source: str, decision: Decision | None,
-    facts: Facts | None, rulebook: Rulebook, *, cleared: bool,
+    facts: Facts | None, desk: Desk, *, cleared: bool,
 ) -> Iterator[Reason]:  # fmt: skip
     if decision is None or facts is None:
         yield Reason("no-model", "分类模型不可用，请人工选择归口标签")
@@ -268,28 +267,29 @@ def _reasons(
         yield Reason("low-confidence", f"模型把握不足（{prediction.confidence:.0%}），请在前几个候选中选定")
     yield from decision.reasons
     if not cleared:
-        yield from _unnamed_accused(form, decision, facts, rulebook)
+        yield from _unnamed_accused(form, decision, facts, desk)
 
 
-def _unnamed_accused(form: PreviewForm, decision: Decision, facts: Facts, rulebook: Rulebook) -> Iterator[Reason]:
+def _unnamed_accused(form: PreviewForm, decision: Decision, facts: Facts, desk: Desk) -> Iterator[Reason]:
     """Yield doubt about an accused body that nobody can identify from names alone: 有疑问的不得转给被反映单位."""
+    rulebook = desk.rulebook
     tag = rulebook.tag_by_code[facts.tag]
     if not (guarded(facts, tag) or facts.speaks_of_conduct):
         return
-    if names_no_body(form.complained_of) and not any(item.source == "字段" for item in facts.accused):
+    if desk.accused.has_unknown_body(form.complained_of):
         yield Reason("accused-unknown", "表单所填被反映单位不在单位名录中，请人工确认后再派，避免转给被反映单位")
-    elif _may_be_the_lead(form, decision, facts, rulebook):
+    elif _may_be_the_lead(form, decision, rulebook):
         lead = rulebook.short(decision.lead.unit) if decision.lead else ""
         yield Reason(
             "accused-generic", f"诉求像是反映机关执法或作风，但没有写明单位，可能就是拟主办的{lead}，请人工确认后再派"
         )
 
 
-def _may_be_the_lead(form: PreviewForm, decision: Decision, facts: Facts, rulebook: Rulebook) -> bool:
+def _may_be_the_lead(form: PreviewForm, decision: Decision, rulebook: Rulebook) -> bool:
     if decision.lead is None or decision.lead.unit == rulebook.avoidance.law_supervision:
         return False
-    named = any(item.certain for item in facts.accused)
-    return not named and complains_of_unnamed_body(f"{form.title}\n{form.content}")
+    moved = decision.lead.evidence[0].document == rulebook.avoidance.basis
+    return not moved and complains_of_unnamed_body(f"{form.title}\n{form.content}")
 
 
 def _notes(decision: Decision | None, tag: Tag | None, place: PlaceFinding, rulebook: Rulebook) -> Iterator[str]:

@@ -38,13 +38,14 @@ def replay(session: Session, before: Rulebook, after: Rulebook, day: date) -> It
         .execution_options(yield_per=CHUNK)
     )
     for ticket, text in session.execute(statement):
-        facts = _facts(ticket, text, day)
+        facts = facts_of(ticket, text, day)
         old, new = _spoken(facts, before), _spoken(facts, after)
         if old != new:
             yield Moved(ticket.number, ticket.tag, old, new)
 
 
-def _facts(ticket: Ticket, text: TicketText, day: date) -> Facts:
+def facts_of(ticket: Ticket, text: TicketText, day: date) -> Facts:
+    """Return the facts of a stored ticket, as the engine takes them."""
     accused = tuple(Accused(organ="", **item) for item in json.loads(ticket.accused))
     return Facts(
         ticket.tag, ticket.kind, ticket.confidentiality != "公开", ticket.district, (), accused,

@@ -48,7 +48,7 @@ from app.tickets.submission import (
 from app.tickets.tables import Dispatch, Reply, Ticket, TicketArrears, TicketJudgement, TicketParty, TicketText
 from app.tickets.views import judgement_view
 
-RELEASABLE = {State.TRIAGE, State.TOLD, State.SPECIAL}
+WAITING_FOR_DISPATCH = {State.TRIAGE.value, State.SPECIAL.value}
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def dispatch(session: Session, act: Act, form: DispatchForm, desk: Desk) -> tupl
         InvalidInputError: tag or unit unknown, or the unit may not get it (回避).
     """
     ticket = locked(session, act, Verb.TICKET_DISPATCH)
+    _keep_special(ticket, act.caller)
     step(State(ticket.state), Move.DISPATCH)
     override = _override(form.tag or ticket.tag or None, form.unit, _settled(session, ticket)[1], form.reason)
     at = clock.now()
@@ -120,6 +121,7 @@ def correct(session: Session, act: Act, form: CorrectForm, desk: Desk) -> tuple[
     if not form.accused_cleared and {form.tag, form.type, form.urgent, form.district} == {None}:
         raise InvalidInputError("没有需要更正的内容", faults=(FieldFault("", "至少填写一项更正"),))
     ticket = locked(session, act, Verb.TICKET_CORRECT)
+    _keep_special(ticket, act.caller)
     step(State(ticket.state), Move.DISPATCH)
     at = clock.now()
     tag, urgent = _settled(session, ticket)
@@ -138,6 +140,12 @@ def correct(session: Session, act: Act, form: CorrectForm, desk: Desk) -> tuple[
     happenings = _take_over(session, ticket, judged, judgement, at, note)
     record(session, ticket, at, act.caller, happenings)
     return ticket, judgement
+
+
+def _keep_special(ticket: Ticket, caller: Caller) -> None:
+    """Name the acting supervisor on a 专办件 that had none, so that it stays with one person wherever it goes."""
+    if ticket.state == State.SPECIAL.value and ticket.special_supervisor is None:
+        ticket.special_supervisor = caller.ident
 
 
 def _settled(session: Session, ticket: Ticket) -> tuple[str | None, bool | None]:
@@ -325,7 +333,9 @@ def _own_part(session: Session, ticket: Ticket, caller: Caller) -> Dispatch:
         .order_by(Dispatch.round.desc())
         .limit(1)
     )
-    part = session.scalars(statement).one()
+    part = session.scalars(statement).one_or_none()
+    if part is None:
+        raise NotFoundError(f"工单 {ticket.number} 已不在本单位")
     if part.state == "informed":
         raise ConflictError("本单位只是知悉此件，不需要签收或答复")
     return part
@@ -350,6 +360,12 @@ def refresh_next(session: Session, ticket: Ticket) -> None:
         Dispatch.ticket_id == ticket.id, Dispatch.next_due_at.is_not(None)
     )
     owed = [(row.next_due_at, row.next_step) for row in session.execute(statement)]
+    if (
+        ticket.state in WAITING_FOR_DISPATCH
+        and ticket.next_step == LimitStep.FIRST_DISPATCH.value
+        and ticket.next_due_at
+    ):
+        owed.append((ticket.next_due_at, ticket.next_step))
     if ticket.state == State.AWAITING_REVIEW.value and ticket.review_due_at:
         owed.append((ticket.review_due_at, LimitStep.REVIEW.value))
     ticket.next_due_at, ticket.next_step = min(owed) if owed else (None, None)

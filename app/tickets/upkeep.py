@@ -1,6 +1,7 @@
 """What the service does by itself: alarms for urgent tickets nobody dispatches, and tickets of merged units moving on."""
 
 import json
+import logging
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -10,8 +11,7 @@ from app import clock
 from app.accounts.access import SYSTEM
 from app.database import Database
 from app.notify.outbox import enqueue
-from app.routing.accused import Accused
-from app.routing.engine import forbidden_units
+from app.routing.engine import forbidden_units, guarded
 from app.rulebook.shapes import LimitStep
 from app.sla.limits import LimitCase, require
 from app.sla.timer import Due, due, first_dispatch_due
@@ -19,12 +19,14 @@ from app.tickets.events import Happening
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move, State, step
 from app.tickets.queries import OPEN_PARTS
+from app.tickets.replay import facts_of
 from app.tickets.service import record, refresh_next
-from app.tickets.tables import Dispatch, Ticket
+from app.tickets.tables import Dispatch, Ticket, TicketText
 from app.tickets.views import due_view
 
 URGENT_TRIAGE_PATIENCE = timedelta(minutes=5)
 BATCH = 200
+log = logging.getLogger("hotline.upkeep")
 
 
 def alarm_urgent_triage(session: Session) -> int:
@@ -62,10 +64,15 @@ def hand_over_merged(database: Database, desk: Desk) -> int:
     statement = select(Dispatch.ticket_id).where(Dispatch.unit.in_(gone), Dispatch.state.in_(OPEN_PARTS))
     with database.read() as session:
         waiting = sorted(set(session.scalars(statement.limit(BATCH))))
+    moved = 0
     for ticket_id in waiting:
-        with database.write() as session:
-            _hand_over_ticket(session, ticket_id, gone, desk)
-    return len(waiting)
+        try:
+            with database.write() as session:
+                _hand_over_ticket(session, ticket_id, gone, desk)
+            moved += 1
+        except Exception:
+            log.exception("ticket not handed over", extra={"ticket": ticket_id})
+    return moved
 
 
 def _hand_over_ticket(session: Session, ticket_id: int, gone: list[str], desk: Desk) -> None:
@@ -75,18 +82,17 @@ def _hand_over_ticket(session: Session, ticket_id: int, gone: list[str], desk: D
         select(Dispatch).where(Dispatch.ticket_id == ticket_id, Dispatch.state.in_(OPEN_PARTS)).order_by(Dispatch.id)
     ).all()
     for part in parts:
-        if part.unit in gone:
+        if part.unit in gone and part.state in OPEN_PARTS:
             _hand_over(session, ticket, part, desk)
 
 
 def _hand_over(session: Session, ticket: Ticket, part: Dispatch, desk: Desk) -> None:
     now, day = clock.now(), clock.today()
     successor = desk.rulebook.current_unit(part.unit, day).code
-    accused = (Accused(organ="", **item) for item in json.loads(ticket.accused))
     part.state, part.updated_at = "handed_over", now
     part.next_step = part.next_due_at = None
     payload = {"from": part.unit, "to": successor, "role": part.role}
-    if successor in forbidden_units(accused, desk.rulebook):
+    if successor in _barred(session, ticket, desk):
         _take_back(session, ticket, part, payload, desk)
         return
     rule = require(desk.rulebook.limits, LimitStep.SIGN, LimitCase(ticket.kind, ticket.urgent), day)
@@ -99,17 +105,32 @@ def _hand_over(session: Session, ticket: Ticket, part: Dispatch, desk: Desk) -> 
     enqueue(session, now, [("ticket.dispatched", {"number": ticket.number, "unit": successor, "role": part.role})])
 
 
+def _barred(session: Session, ticket: Ticket, desk: Desk) -> frozenset[str]:
+    """Return the units a stored ticket may not go to; a unit the rules have lost bars nobody."""
+    facts = facts_of(ticket, session.get_one(TicketText, ticket.id), clock.today())
+    tag = desk.rulebook.tag_by_code.get(ticket.tag)
+    if tag is None or not guarded(facts, tag):
+        return frozenset()
+    known = (item for item in facts.accused if item.unit in desk.rulebook.unit_by_code)
+    return forbidden_units(known, desk.rulebook)
+
+
 def _take_back(session: Session, ticket: Ticket, part: Dispatch, payload: dict[str, str], desk: Desk) -> None:
     """Give a ticket back to the dispatchers: its unit was merged into the very body it complains of."""
     now = clock.now()
     happenings = [Happening("handed_over", {**payload, "to": ""})]
-    refresh_next(session, ticket)
     if part.role == "lead":
+        # The whole round ends: a supporter's part left open would stand beside the next round's for ever.
+        open_parts = select(Dispatch).where(Dispatch.ticket_id == ticket.id, Dispatch.state.in_(OPEN_PARTS))
+        for other in session.scalars(open_parts):
+            other.state, other.updated_at = "handed_over", now
+            other.next_step = other.next_due_at = None
         happenings.append(Happening("retriaged", {"from": ticket.state}))
         ticket.state = step(State(ticket.state), Move.RETRIAGE).value
         case = LimitCase(ticket.kind, ticket.urgent)
         ticket.next_step = LimitStep.FIRST_DISPATCH.value
         ticket.next_due_at = first_dispatch_due(desk.rulebook, desk.calendar, case, now).due_at
+    refresh_next(session, ticket)
     record(session, ticket, now, SYSTEM, happenings)
 
 
@@ -124,7 +145,7 @@ def _give_to(session: Session, part: Dispatch, successor: str, signing: Due) -> 
     if existing is None:
         existing = Dispatch(ticket_id=part.ticket_id, unit=successor, round=part.round + 1, role=part.role)
         session.add(existing)
-    elif part.role != "lead":
+    elif part.role != "lead" and existing.state != "informed":
         return
     existing.role, existing.state = part.role, "awaiting_sign"
     existing.tag, existing.urgent, existing.evidence = part.tag, part.urgent, part.evidence

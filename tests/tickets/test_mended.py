@@ -1,6 +1,6 @@
 """Regression tests: each a way in which an accused body, a name or a deadline once slipped through."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ import time_machine
 
 from app import clock
 from app.settings import Settings, SettingsError, load_settings
+from app.tickets.intake import make_desk
 from app.tickets.masking import mask_text, name_stem
 from app.tickets.office import Office
 from app.tickets.upkeep import hand_over_merged
@@ -79,13 +80,11 @@ def test_a_supporter_named_twice_is_refused(hotline: Hotline) -> None:
 
 
 def test_a_merger_never_hands_a_report_to_the_accused(hotline: Hotline, office: Office) -> None:
-    number = hotline.submit(type="举报", complained_of="市发改委")["number"]
+    number = hotline.submit(type="举报", complained_of="市发改委", content="学校拖欠货款两年没有付。")["number"]
     assert hotline.ticket(number)["holder"] == "市工信局"
     gone = {"valid_to": clock.today() - timedelta(days=1), "successor": "BT-FGW"}
     rules = office.desk.rulebook
     units = tuple(unit.model_copy(update=gone) if unit.code == "BT-GXJ" else unit for unit in rules.units)
-    from app.tickets.intake import make_desk  # noqa: PLC0415
-
     hand_over_merged(office.database, make_desk(changed_rules(rules, units=units), None))
     seen = hotline.ticket(number)
     assert (seen["state"], seen["next_step"]) == ("triage", "首次派单")
@@ -97,8 +96,6 @@ def test_a_merger_of_lead_and_supporter_leaves_one_part(hotline: Hotline, office
     gone = {"valid_to": clock.today() - timedelta(days=1), "successor": "BT-CZJ"}
     rules = office.desk.rulebook
     units = tuple(unit.model_copy(update=gone) if unit.code == "BT-GXJ" else unit for unit in rules.units)
-    from app.tickets.intake import make_desk  # noqa: PLC0415
-
     assert hand_over_merged(office.database, make_desk(changed_rules(rules, units=units), None)) == 1
     seen = hotline.ticket(number)
     owed = [(part["unit"]["name"], part["role"]) for part in seen["parts"] if part["state"] == "待签收"]
@@ -152,8 +149,6 @@ def test_urgency_found_later_counts_from_acceptance(hotline: Hotline) -> None:
         hotline.post("dispatcher", f"/tickets/{number}/correct", {"urgent": True, "reason": "有危险"})
         seen = hotline.ticket(number)
         hotline.post("dispatcher", f"/tickets/{number}/correct", {"type": "咨询", "reason": "类型"})
-    from datetime import datetime  # noqa: PLC0415
-
     waited = datetime.fromisoformat(seen["next_due_at"]) - datetime.fromisoformat(accepted)
     assert (seen["urgent"], waited) == (True, timedelta(minutes=15))
     assert hotline.ticket(number)["urgent"]
@@ -231,3 +226,53 @@ def test_weak_or_wrong_settings_are_refused(monkeypatch: pytest.MonkeyPatch, nam
     with pytest.raises(SettingsError, match="HOTLINE_"):
         load_settings()
     load_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "举报昆区城管局和税务的人上门拿走两万元。",
+        "举报市税务\u200b局的人收钱。",
+        "举报市税务 局的人收钱。",
+        "举报税务\n局收钱不办事。",
+    ],
+)
+def test_no_trick_of_spelling_brings_a_report_to_the_accused(hotline: Hotline, content: str) -> None:
+    form = {"type": "举报", "content": content, "override": {"tag": "0605", "reason": "税务"}}
+    answer = hotline.submit(**form)
+    lead, _ = lead_and_reasons(answer)
+    assert answer["state"] == "triage" or lead != "市税务局"
+
+
+@pytest.mark.parametrize("named", ["税务平台窗口的小刘", "万达商场税务专管员", "昆区城管局、税务专管员老刘"])
+def test_a_company_word_does_not_hide_a_body_in_the_field(hotline: Hotline, named: str) -> None:
+    form = {"type": "举报", "complained_of": named, "override": {"tag": "0605", "reason": "税务"}}
+    assert hotline.submit(**form)["state"] == "triage"
+
+
+def test_taking_money_guards_a_plain_complaint(hotline: Hotline) -> None:
+    answer = hotline.submit(content="市工信局工作人员收钱不办事，货款拖着不付。")
+    assert lead_and_reasons(answer)[0] != "市工信局"
+
+
+def test_a_round_taken_back_leaves_nothing_open_behind(hotline: Hotline, office: Office) -> None:
+    number = hotline.submit(type="举报", complained_of="市发改委", content="学校拖欠货款两年没有付。")["number"]
+    gone = {"valid_to": clock.today() - timedelta(days=1), "successor": "BT-FGW"}
+    rules = office.desk.rulebook
+    units = tuple(unit.model_copy(update=gone) if unit.code == "BT-GXJ" else unit for unit in rules.units)
+    assert hand_over_merged(office.database, make_desk(changed_rules(rules, units=units), None)) == 1
+    assert hotline.get(HELPER, "/queue").json()["items"] == []
+    sent = hotline.post("dispatcher", f"/tickets/{number}/dispatch", {"unit": "市司法局", "reason": "改由司法局"})
+    assert sent.status_code == 200
+    for who in ("unit_handler@市司法局", HELPER):
+        hotline.post(who, f"/tickets/{number}/sign")
+        hotline.post(who, f"/tickets/{number}/reply", answer_form())
+    assert hotline.ticket(number)["next_step"] == "办结审核"
+
+
+def test_a_special_case_stays_with_who_first_took_it_up(hotline: Hotline) -> None:
+    number = hotline.submit(type="举报", complained_of="市政府")["number"]
+    body = {"tag": "0405", "reason": "实为征地，地点未明"}
+    assert hotline.post("supervisor@special", f"/tickets/{number}/correct", body).status_code == 200
+    assert hotline.get("dispatcher", f"/tickets/{number}").status_code == 404
+    assert hotline.get("supervisor@special", f"/tickets/{number}").status_code == 200
