@@ -33,6 +33,8 @@ def _item(line: str, number: int) -> dict[str, Any]:
         raise LineError(f"第 {number} 行不是 JSON") from error
     if not isinstance(item, dict) or "id" not in item or not isinstance(item.get("text"), str):
         raise LineError(f"第 {number} 行缺少 id 或 text")
+    if not isinstance(item.get("title") or "", str):
+        raise LineError(f"第 {number} 行的 title 应为文字")
     return item
 
 

@@ -84,7 +84,7 @@ TRANSITIONS: dict[tuple[State, Move], Edge] = {
     (State.TOLD, Move.RETRIAGE): Edge(State.TRIAGE, "告知后更正，一时派不出的，回到待派单"),
     (State.TOLD, Move.MAKE_SPECIAL): Edge(State.SPECIAL, "告知后更正，须由专人办理的"),
     (State.SPECIAL, Move.TELL): Edge(State.TOLD, "专办人员认定属法定途径的"),
-    (State.SPECIAL, Move.RETRIAGE): Edge(State.TRIAGE, "专办人员更正后，由派单员继续"),
+    (State.SPECIAL, Move.RETRIAGE): Edge(State.TRIAGE, "专办人员更正后一时派不出的，仍由该专办人员继续"),
     (State.SPECIAL, Move.DISPATCH): Edge(State.AWAITING_SIGN, "专办人员核清后可以交可靠单位办理"),
     (State.AWAITING_SIGN, Move.SIGN): Edge(State.IN_PROGRESS, "主办单位签收"),
     (State.AWAITING_SIGN, Move.HAND_OVER): Edge(State.AWAITING_SIGN, "机构改革，未签收件随职责移交"),

@@ -113,7 +113,9 @@ def test_a_by_place_matter_is_named_and_left_to_a_person(classifier: Classifier,
     assert (found["units"][0], found["decision"]) == ("旗县区政府", "review")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"text": "x"}', '{"id": 1, "text": 5}'])
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"text": "x"}', '{"id": 1, "text": 5}', '{"id": 1, "text": "物业", "title": 5}']
+)
 def test_a_bad_line_is_told_by_number(classifier: Classifier, rulebook: Rulebook, line: str) -> None:
     good = '{"id": 1, "text": "物业"}'
     with pytest.raises(LineError, match="第 2 行"):
