@@ -71,6 +71,13 @@ class PreconditionFailedError(HotlineError):
     status = 412
 
 
+class UnavailableError(HotlineError):
+    """What is needed for this is not there now; the rest of the service works."""
+
+    code = "unavailable"
+    status = 503
+
+
 class TooLargeError(HotlineError):
     """The request body is over the limit."""
 

@@ -15,11 +15,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from app import clock, schema
 from app.accounts import api as accounts_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
+from app.classify.drift import drift
 from app.jobs import worker
 from app.notify.deliver import waiting
 from app.rulebook.api import make_router
@@ -28,14 +30,19 @@ from app.settings import load_settings
 from app.tickets import api as tickets_api
 from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
+from app.tickets.queries import recent_confidences
 from app.tickets.tables import Ticket
 from app.web import BodyLimit, JsonLines, RequestLog, install_error_answers
 
 # Published arrangements reach to the year's end; limits reach a month further.
 CALENDAR_HORIZON_DAYS = 45
+DRIFT_ANSWERS = 500
 OPEN_TICKETS = Gauge("hotline_tickets", "各状态工单件数", ["state"], multiprocess_mode="mostrecent")
 OVERDUE_TICKETS = Gauge("hotline_overdue_tickets", "有时限已过的工单件数", multiprocess_mode="mostrecent")
 OUTBOX_WAITING = Gauge("hotline_outbox_waiting", "待推送通知数", multiprocess_mode="mostrecent")
+MODEL_DRIFT = Gauge(
+    "hotline_model_drift", "近期把握与模型检验时的偏离（PSI，0.25 以上应检查模型）", multiprocess_mode="mostrecent"
+)
 OUTBOX_DEAD = Gauge("hotline_outbox_dead", "推送失败已放弃的通知数", multiprocess_mode="mostrecent")
 
 
@@ -206,8 +213,19 @@ def _measure(office: Office) -> None:
         counts = {state: count for state, count in found}  # noqa: C416  rows are not pairs to the type checker
         late = session.scalars(select(func.count()).where(Ticket.next_due_at < clock.now())).one()
         waits, dead = waiting(session)
+        shift = _model_shift(office, session)
     for state in State:
         OPEN_TICKETS.labels(state.value).set(counts.get(state.value, 0))
     OVERDUE_TICKETS.set(late)
     OUTBOX_WAITING.set(waits)
     OUTBOX_DEAD.set(dead)
+    if shift is not None:
+        MODEL_DRIFT.set(shift)
+
+
+def _model_shift(office: Office, session: Session) -> float | None:
+    """Return how far the newest answers' confidences lie from those the model was measured with."""
+    classifier = office.desk.classifier
+    if classifier is None:
+        return None
+    return drift(classifier.confidences, recent_confidences(session, classifier.version, DRIFT_ANSWERS))

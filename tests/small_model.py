@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from app.classify.artefact import save_artefact
+from app.classify.artefact import promote, save_artefact
 from app.classify.corpus import read_corpus
+from app.classify.evaluate import measure
 from app.classify.train import Trained, train
 from app.rulebook.shapes import Rulebook
 
@@ -18,4 +19,5 @@ def train_small(rulebook: Rulebook, name: str = "small", seed: int = 0) -> Train
 def build_small_model(folder: Path, rulebook: Rulebook) -> None:
     """Train and save as the current model of a folder."""
     trained = train_small(rulebook)
-    save_artefact(trained.artefact, folder, "", {"held_out": trained.held_out})
+    save_artefact(trained.artefact, folder, "", {"held_out": measure(trained.held_out, rulebook.short)})
+    promote(folder, trained.artefact.name)

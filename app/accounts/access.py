@@ -67,6 +67,7 @@ class Verb(StrEnum):
     TICKET_OVERRIDE = "ticket.override"
     TICKET_READ = "ticket.read"
     TICKET_LIST = "ticket.list"
+    TICKET_SIMILAR = "ticket.similar"
     TICKET_CONTACT = "ticket.contact"
     TICKET_DISPATCH = "ticket.dispatch"
     TICKET_CORRECT = "ticket.correct"
@@ -104,6 +105,8 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.TICKET_OVERRIDE: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.NOT_ROW_BOUND),
     Verb.TICKET_READ: _READERS,
     Verb.TICKET_LIST: _READERS,
+    # Across units, so for the hotline's own people only.
+    Verb.TICKET_SIMILAR: _rows((*HOTLINE, Role.AUDITOR), Rows.ALL),
     Verb.TICKET_CONTACT: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
         Role.UNIT_HANDLER: Rows.OWN_UNIT,

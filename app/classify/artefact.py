@@ -1,6 +1,7 @@
 """Models on disk: arrays in npz without pickle, vocabulary in JSON, and a manifest with the hash of every file.
 
-Nothing in a model can execute anything; a file that does not match its manifest is refused. Saving is atomic.
+Nothing in a model can execute anything; a file that does not match its manifest is refused. Saving is atomic. `CURRENT`
+names the model in use and `HISTORY` every model that was, newest last, so that a promotion can be taken back.
 """
 
 import hashlib
@@ -9,20 +10,21 @@ import math
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.classify.calibration import SIGNALS, Reliability
 from app.classify.features import BLOCKS
-from app.classify.vectors import Floats, SparseRow
+from app.classify.vectors import Floats
 
-FORMAT = "hotline-tags-1"
-CURRENT = "CURRENT"
+FORMAT = "hotline-tags-2"
+CURRENT, HISTORY = "CURRENT", "HISTORY"
 ARRAYS, VOCABULARY, MANIFEST, METRICS, CARD = "model.npz", "vocabulary.json", "manifest.json", "metrics.json", "card.md"
 HASHED = (ARRAYS, VOCABULARY, METRICS)
+HEADS = ("tag", "kind", "urgent")
 # What a damaged file can raise below json, zip and numpy: a bad model must never keep the service from starting.
 DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError, zipfile.BadZipFile)
 
@@ -49,93 +51,118 @@ class Head:
     temperature: float
     threshold: float = 0.5
 
-    def scores(self, row: SparseRow) -> NDArray[np.float64]:
-        """Return the score of each class for one text."""
-        found: NDArray[np.float64] = (row.weights @ self.weights[row.columns] + self.bias).astype(np.float64)
-        return found
-
-    def probabilities(self, row: SparseRow) -> NDArray[np.float64]:
-        """Return the calibrated probability of each class for one text."""
-        return softmax(self.scores(row) / self.temperature)
-
-    def best(self, row: SparseRow) -> tuple[str, float]:
-        """Return the most probable class and its probability."""
-        probabilities = self.probabilities(row)
-        place = int(probabilities.argmax())
-        return self.labels[place], float(probabilities[place])
-
-    def spoken_for(self, row: SparseRow, label: int) -> Floats:
-        """Return, for each term of a text, how much more it speaks for one class than for the average class."""
-        weights = self.weights[row.columns]
-        found: Floats = weights[:, label] - weights.mean(axis=1)
-        return found
-
-
-def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores as probabilities along the last axis."""
-    shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    found: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return found
-
 
 @dataclass(frozen=True)
 class Artefact:
     """A whole model.
 
     Attributes:
+        kind, urgent: None in a model trained on foreign labels, which knows one question only.
+        reliability: the chance that the unit answered is right.
         threshold: confidence from which an appeal may be dispatched without a person.
-        user_words: names the tokenizer keeps whole; part of the model, so that serving cuts as training did.
-        details: what the manifest says besides (corpus hash, seed, library versions, metrics).
+        tag_thresholds: the same for tags with enough held-out answers of their own.
+        confidences: share of held-out answers in each tenth of confidence, against which drift is measured.
+        own_words: names the tokenizer keeps whole; part of the model, so that serving cuts as training did.
+        details: what the manifest says besides (corpus hash, seed, library versions).
     """
 
     name: str
     terms: tuple[str, ...]
     idf: Floats
     tag: Head
-    kind: Head
-    urgent: Head
+    kind: Head | None
+    urgent: Head | None
+    reliability: Reliability
     threshold: float
-    user_words: tuple[str, ...]
-    details: dict[str, Any]
+    tag_thresholds: dict[str, float]
+    confidences: tuple[float, ...]
+    own_words: tuple[str, ...]
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """The heads this model has, by name."""
+        heads = {"tag": self.tag, "kind": self.kind, "urgent": self.urgent}
+        return {name: head for name, head in heads.items() if head is not None}
 
 
 def save_artefact(artefact: Artefact, models_dir: Path, card: str, metrics: dict[str, Any]) -> Path:
-    """Write a model beside the others and make it the current one; a reader never sees half of it."""
+    """Write a model beside the others; a reader never sees half of it. Which one is in use does not change."""
     models_dir.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".saving-", dir=models_dir))
-    heads = {"tag": artefact.tag, "kind": artefact.kind, "urgent": artefact.urgent}
     arrays: dict[str, Any] = {"idf": artefact.idf.astype(np.float16)}
-    for name, head in heads.items():
-        arrays[f"{name}_weights"], arrays[f"{name}_bias"] = head.weights.astype(np.float16), head.bias
+    for name, head in artefact.heads.items():
+        arrays[f"{name}_weights"], arrays[f"{name}_scale"] = _pack(head.weights)
+        arrays[f"{name}_bias"] = head.bias
     np.savez_compressed(work / ARRAYS, **arrays)
-    _write(work / VOCABULARY, {"terms": artefact.terms, "user_words": artefact.user_words})
+    _write(work / VOCABULARY, {"terms": artefact.terms, "own_words": artefact.own_words})
     _write(work / METRICS, metrics)
     (work / CARD).write_text(card, encoding="utf-8")
     manifest = {
         "format": FORMAT,
         "name": artefact.name,
         "threshold": artefact.threshold,
+        "tag_thresholds": artefact.tag_thresholds,
+        "confidences": artefact.confidences,
+        "reliability": {"weights": artefact.reliability.weights, "bias": artefact.reliability.bias},
         "heads": {
             name: {"labels": head.labels, "temperature": head.temperature, "threshold": head.threshold}
-            for name, head in heads.items()
+            for name, head in artefact.heads.items()
         },
         "sha256": {name: _sha256(work / name) for name in HASHED},
         **artefact.details,
     }
     _write(work / MANIFEST, manifest)
     work.chmod(0o755)
-    return _publish(work, models_dir, artefact.name)
+    return _publish(work, models_dir / artefact.name)
 
 
-def _publish(work: Path, models_dir: Path, name: str) -> Path:
-    target = models_dir / name
+def _pack(weights: Floats) -> tuple[Any, Any]:
+    """Return weights as one byte each with a scale a term: half the size of float16 and closer than scores differ."""
+    scale = np.abs(weights).max(axis=1).astype(np.float32) / 127
+    safe = np.where(scale > 0, scale, 1)
+    return np.round(weights / safe[:, None]).astype(np.int8), scale.astype(np.float16)
+
+
+def _publish(work: Path, target: Path) -> Path:
     if target.exists():
         shutil.rmtree(target)
     work.rename(target)
+    return target
+
+
+def promote(models_dir: Path, name: str) -> None:
+    """Make a saved model the one in use from the next start on.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    load_artefact(models_dir, name)
+    with (models_dir / HISTORY).open("a", encoding="utf-8") as history:
+        history.write(name + "\n")
     pointer = models_dir / f".{CURRENT}.new"
     pointer.write_text(name + "\n", encoding="utf-8")
     pointer.replace(models_dir / CURRENT)
-    return target
+
+
+def previous_model(models_dir: Path) -> str:
+    """Return the name of the model that was in use before the current one.
+
+    Raises:
+        ModelError: there was none, or it is not there any more.
+    """
+    now = current_model(models_dir).name
+    history = models_dir / HISTORY
+    names = history.read_text(encoding="utf-8").split() if history.is_file() else []
+    for name in reversed(names):
+        if name != now and (models_dir / name).is_dir():
+            return name
+    raise ModelError("没有可以退回的上一个模型")
+
+
+def model_names(models_dir: Path) -> list[str]:
+    """Return the saved models' names in order."""
+    return sorted(path.parent.name for path in models_dir.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
 
 
 def _write(path: Path, data: Any) -> None:
@@ -158,18 +185,22 @@ def current_model(models_dir: Path) -> Path:
         raise ModelError(f"没有在用模型（{models_dir / CURRENT} 不存在）") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{models_dir / CURRENT} 无法读取（{type(error).__name__}）") from error
+    return _folder(models_dir, name, f"{CURRENT} 指向的模型")
+
+
+def _folder(models_dir: Path, name: str, what: str) -> Path:
     if not name or "/" in name or name.startswith(".") or not (models_dir / name).is_dir():
-        raise ModelError(f"{CURRENT} 指向的模型“{name}”不存在")
+        raise ModelError(f"{what}“{name}”不存在")
     return models_dir / name
 
 
-def load_artefact(models_dir: Path) -> Artefact:
-    """Return the current model after checking every hash.
+def load_artefact(models_dir: Path, name: str = "") -> Artefact:
+    """Return a saved model (the current one unless named) after checking every hash.
 
     Raises:
-        ModelError: no current model, a missing or changed file, another format, or arrays that do not fit.
+        ModelError: no such model, a missing or changed file, another format, or arrays that do not fit.
     """
-    folder = current_model(models_dir)
+    folder = _folder(models_dir, name, "模型") if name else current_model(models_dir)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         _check(folder, manifest)
@@ -180,6 +211,20 @@ def load_artefact(models_dir: Path) -> Artefact:
         raise ModelError(f"模型 {folder.name} 已损坏或不完整（{type(error).__name__}）") from error
 
 
+def load_metrics(models_dir: Path, name: str = "") -> dict[str, Any]:
+    """Return the figures a model was saved with.
+
+    Raises:
+        ModelError: no such model, or its figures cannot be read.
+    """
+    folder = _folder(models_dir, name, "模型") if name else current_model(models_dir)
+    try:
+        found: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"模型 {folder.name} 的 {METRICS} 无法读取") from error
+    return found
+
+
 def _check(folder: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT:
         raise ModelError(f"模型 {folder.name} 的格式“{manifest.get('format')}”不是 {FORMAT}")
@@ -188,37 +233,57 @@ def _check(folder: Path, manifest: dict[str, Any]) -> None:
             raise ModelError(f"模型 {folder.name} 的 {name} 与清单不符，已拒绝加载")
 
 
+KNOWN = {"format", "name", "heads", "sha256", "threshold", "tag_thresholds", "confidences", "reliability"}
+
+
 def _assemble(manifest: dict[str, Any], vocabulary: dict[str, Any], arrays: Any) -> Artefact:
     terms = tuple(vocabulary["terms"])
-    heads = {name: _head(name, manifest["heads"][name], arrays, len(terms)) for name in ("tag", "kind", "urgent")}
+    told = manifest["heads"]
+    heads = {name: _head(name, told[name], arrays, len(terms)) for name in HEADS if name in told}
     idf = arrays["idf"].astype(np.float32)
     if idf.shape != (len(terms),) or not np.isfinite(idf).all():
         raise ValueError("idf")
     if not all(term[:1] in BLOCKS and term[1:2] == ":" for term in terms):
         raise ValueError("terms")
-    known = {"format", "name", "threshold", "heads", "sha256"}
     return Artefact(
-        name=manifest["name"], terms=terms, idf=idf, tag=heads["tag"], kind=heads["kind"], urgent=heads["urgent"],
-        threshold=_positive(manifest["threshold"]), user_words=tuple(vocabulary["user_words"]),
-        details={key: value for key, value in manifest.items() if key not in known},
+        name=manifest["name"], terms=terms, idf=idf, tag=heads["tag"], kind=heads.get("kind"),
+        urgent=heads.get("urgent"), reliability=_reliability(manifest["reliability"]),
+        threshold=_positive(manifest["threshold"]),
+        tag_thresholds={str(tag): _positive(value) for tag, value in manifest["tag_thresholds"].items()},
+        confidences=tuple(_finite(value) for value in manifest["confidences"]),
+        own_words=tuple(vocabulary["own_words"]),
+        details={key: value for key, value in manifest.items() if key not in KNOWN},
     )  # fmt: skip
 
 
 def _head(name: str, told: dict[str, Any], arrays: Any, terms: int) -> Head:
-    # C order and float32 once, so that scoring one text copies nothing.
-    weights = np.ascontiguousarray(arrays[f"{name}_weights"], dtype=np.float32)
-    bias = arrays[f"{name}_bias"].astype(np.float32)
+    packed, scale, bias = arrays[f"{name}_weights"], arrays[f"{name}_scale"], arrays[f"{name}_bias"]
     labels = tuple(told["labels"])
-    if weights.shape != (terms, len(labels)) or bias.shape != (len(labels),) or not np.isfinite(weights).all():
+    if packed.shape != (terms, len(labels)) or packed.dtype != np.int8 or scale.shape != (terms,):
         raise ValueError(name)
-    if not np.isfinite(bias).all():
+    if bias.shape != (len(labels),) or not (np.isfinite(bias).all() and np.isfinite(scale).all()):
         raise ValueError(name)
-    return Head(labels, weights, bias, _positive(told["temperature"]), _positive(told["threshold"]))
+    weights = packed.astype(np.float32) * scale.astype(np.float32)[:, None]
+    return Head(labels, weights, bias.astype(np.float32), _positive(told["temperature"]), _positive(told["threshold"]))
+
+
+def _reliability(told: dict[str, Any]) -> Reliability:
+    weights = tuple(_finite(weight) for weight in told["weights"])
+    if len(weights) != len(SIGNALS):
+        raise ValueError("reliability")
+    return Reliability(weights, _finite(told["bias"]))
 
 
 def _positive(value: Any) -> float:
     """Return a number of the manifest; 0, a negative or NaN would let every appeal pass, or none."""
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
+    number = _finite(value)
+    if number <= 0:
         raise ValueError("清单中的数值应为正数")
+    return number
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("清单中的数值应为有限数")
     return number

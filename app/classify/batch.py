@@ -39,14 +39,20 @@ def _item(line: str, number: int) -> dict[str, Any]:
 
 
 def _result(found: Prediction, rulebook: Rulebook) -> dict[str, Any]:
-    """Return a prediction as told; a by-place matter without a known place is for a person."""
+    """Return a prediction as told; a by-place matter without a known place is for a person.
+
+    A model trained on foreign labels knows no units: its labels are told as they are.
+    """
     auto = found.certain and found.units[0][0] != BY_PLACE
+    told = {"confidence": round(found.confidence, 4), "decision": "auto" if auto else "review"}
+    tag = rulebook.tag_by_code.get(found.tag)
+    if tag is None:
+        return {"label": found.tag, "labels": [label for label, _ in found.units[:UNITS_SHOWN]], **told}
     return {
         "units": [rulebook.short(unit) for unit, _ in found.units[:UNITS_SHOWN]],
-        "confidence": round(found.confidence, 4),
-        "decision": "auto" if auto else "review",
+        **told,
         "type": found.kind,
         "urgent": found.urgent,
         "tag": found.tag,
-        "measures": list(rulebook.tag_by_code[found.tag].measures),
+        "measures": list(tag.measures),
     }

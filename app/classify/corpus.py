@@ -2,28 +2,33 @@
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
 import numpy as np
+import yaml
 
 from app.classify.features import TermMaker
-from app.classify.vectors import fit_vocabulary
+from app.classify.vectors import SparseRow, fit_vocabulary
 from app.rulebook.shapes import Rulebook
 
 KINDS = ("咨询", "求助", "投诉", "举报", "建议")
-LEAST_PER_TAG = 15
+FORMS = ("留言", "表单", "电话", "信函", "混合")
+LEAST_PER_TAG = 50
 NEAR_COSINE = 0.8
 NEAR_SHARE_MAX = 0.005
+# Two texts as close as this share several of their heaviest terms, so only those that do are compared.
+NEAR_TERMS, NEAR_SHARED = 12, 3
 ALIKE_CHARS = 6
 ALIKE_TEXTS = 3
 ALIKE_SHARE_MAX = 0.02
 LONGEST = 5_000
-NEAR_BLOCK = 500
+BATCHES = "batches.yaml"
+GROWTH_STEPS = 4
 
 
 class CorpusError(ValueError):
@@ -46,12 +51,12 @@ class Row:
 
 
 def read_corpus(folder: Path) -> list[Row]:
-    """Return every appeal of a folder's JSONL files, in order of file and line.
+    """Return every appeal of a folder's JSONL files (or of one file), in order of file and line.
 
     Raises:
         CorpusError: no file, a line that is no JSON object, or one with wrong fields.
     """
-    files = sorted(folder.glob("*.jsonl"))
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.jsonl"))
     if not files:
         raise CorpusError(f"{folder} 下没有语料（*.jsonl）")
     return [row for path in files for row in _read(path)]
@@ -79,23 +84,75 @@ def corpus_hash(rows: Sequence[Row]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def check(rows: Sequence[Row], rulebook: Rulebook) -> list[str]:
-    """Return what is wrong with a corpus; empty when nothing is."""
+@dataclass(frozen=True)
+class Batch:
+    """Who wrote a batch as whom.
+
+    Attributes:
+        form: how its appeals come in: 留言, 表单, 电话, 信函 or 混合.
+        callers: who speaks in it and about what.
+    """
+
+    form: str
+    callers: str
+
+
+def read_batches(folder: Path) -> dict[str, Batch]:
+    """Return what a corpus folder says of its batches; empty where it says nothing.
+
+    Raises:
+        CorpusError: the file is not of its form.
+    """
+    path = folder / BATCHES
+    if not path.is_file():
+        return {}
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(name): Batch(**told) for name, told in data.items()}
+    except (yaml.YAMLError, TypeError, AttributeError) as error:
+        raise CorpusError(f"{path.name} 形式不对（{error}）") from error
+
+
+def check(
+    rows: Sequence[Row], rulebook: Rulebook, batches: Mapping[str, Batch], least: int = LEAST_PER_TAG
+) -> list[str]:
+    """Return what is wrong with a corpus; empty when nothing is.
+
+    Args:
+        rows: the corpus.
+        rulebook: whose tags and places must be used.
+        batches: what is said of each batch.
+        least: how many texts every tag must have.
+    """
     faults = list(_row_faults(rows, rulebook))
+    faults += [f"批次 {name} 没有写明由来（{BATCHES}）" for name in sorted({row.batch for row in rows} - set(batches))]
+    faults += [
+        f"批次 {name} 的 form 只能是 {'、'.join(FORMS)}" for name, told in batches.items() if told.form not in FORMS
+    ]
     per_tag = Counter(row.tag for row in rows)
     faults += [
-        f"标签 {tag.code} {tag.name} 只有 {per_tag[tag.code]} 条，至少 {LEAST_PER_TAG} 条"
+        f"标签 {tag.code} {tag.name} 只有 {per_tag[tag.code]} 条，至少 {least} 条"
         for tag in rulebook.tags
-        if per_tag[tag.code] < LEAST_PER_TAG
+        if per_tag[tag.code] < least
     ]
-    near = near_duplicates(rows)
+    near = near_pairs([row.text for row in rows])
     if len(near) > NEAR_SHARE_MAX * len(rows):
-        pairs = "、".join("~".join(pair) for pair in near[:5])
+        pairs = "、".join(f"{rows[left].id}~{rows[right].id}" for left, right in near[:5])
         faults.append(f"近似的有 {len(near)} 对，超过 {NEAR_SHARE_MAX:.1%}（如 {pairs}）")
     for name, share in alike_shares(rows).items():
         if share >= ALIKE_SHARE_MAX:
             faults.append(f"{name}雷同的占 {share:.1%}，须低于 {ALIKE_SHARE_MAX:.0%}")
     return faults
+
+
+def check_against(rows: Sequence[Row], others: Sequence[str]) -> list[str]:
+    """Return which rows are equal or close to texts that must not enter the corpus."""
+    texts = [*(row.text for row in rows), *others]
+    return [
+        f"{rows[left].id} 与对照第 {right - len(rows) + 1} 条相同或近似"
+        for left, right in near_pairs(texts)
+        if left < len(rows) <= right
+    ]
 
 
 def _row_faults(rows: Sequence[Row], rulebook: Rulebook) -> Iterator[str]:
@@ -117,26 +174,29 @@ def _row_faults(rows: Sequence[Row], rulebook: Rulebook) -> Iterator[str]:
             yield f"{row.id}：没有旗县区“{row.place}”"
 
 
-def near_duplicates(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Return pairs of ids whose texts are nearly the same (cosine of their terms above 0.8)."""
-    from scipy.sparse import csr_matrix  # noqa: PLC0415  training side only
-
+def near_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the places of texts that are nearly the same (cosine of their terms above 0.8)."""
     maker = TermMaker()
-    terms = [maker.terms("", row.text) for row in rows]
+    terms = [maker.terms("", text) for text in texts]
     vectors = fit_vocabulary(terms, {"w": 1, "a": 1, "b": 1})
-    found = [vectors.row(item) for item in terms]
-    ends = np.cumsum([0, *(len(row.columns) for row in found)])
-    matrix = csr_matrix(
-        (np.concatenate([row.weights for row in found]), np.concatenate([row.columns for row in found]), ends),
-        shape=(len(rows), len(vectors.terms)),
-    )
-    pairs = []
-    for start in range(0, len(rows), NEAR_BLOCK):
-        close = (matrix[start : start + NEAR_BLOCK] @ matrix.T).tocoo()
-        for left, right, cosine in zip(close.row, close.col, close.data, strict=True):
-            if cosine > NEAR_COSINE and start + left < right:
-                pairs.append((rows[start + left].id, rows[right].id))
-    return pairs
+    rows = [vectors.row(item) for item in terms]
+    holders: dict[int, list[int]] = defaultdict(list)
+    pairs = set()
+    for place, row in enumerate(rows):
+        heaviest = row.columns[np.argsort(-row.weights, kind="stable")[:NEAR_TERMS]].tolist()
+        mine = dict(zip(row.columns.tolist(), row.weights.tolist(), strict=True))
+        shared = Counter(holder for column in heaviest for holder in holders[column])
+        for other, count in shared.items():
+            if count >= min(NEAR_SHARED, len(heaviest)) and _cosine(mine, rows[other]) > NEAR_COSINE:
+                pairs.add((other, place))
+        for column in heaviest:
+            holders[column].append(place)
+    return sorted(pairs)
+
+
+def _cosine(mine: Mapping[int, float], other: SparseRow) -> float:
+    theirs = zip(other.columns.tolist(), other.weights.tolist(), strict=True)
+    return float(sum(mine.get(column, 0.0) * weight for column, weight in theirs))
 
 
 def alike_shares(rows: Sequence[Row]) -> dict[str, float]:
@@ -148,7 +208,7 @@ def alike_shares(rows: Sequence[Row]) -> dict[str, float]:
     return shares
 
 
-def figures(rows: Sequence[Row]) -> dict[str, Any]:
+def figures(rows: Sequence[Row], rulebook: Rulebook) -> dict[str, Any]:
     """Return what a corpus looks like, for its card."""
     per_tag = Counter(row.tag for row in rows)
     deciles = quantiles((len(row.text) for row in rows), n=10) if len(rows) > 1 else []
@@ -163,5 +223,23 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
         "涉企": sum(row.enterprise for row in rows),
         "紧急": sum(row.urgent for row in rows),
         "写明旗县区": sum(bool(row.place) for row in rows),
+        "每单位最少": "、".join(f"{name} {count}" for name, count in _units(rows, rulebook)[-3:]),
+        "词汇增长": "、".join(map(str, _growth(rows))),
         "开头雷同、结尾雷同": "、".join(f"{share:.2%}" for share in shares.values()),
     }
+
+
+def _units(rows: Sequence[Row], rulebook: Rulebook) -> list[tuple[str, int]]:
+    """Return how many texts each responsible unit has, most first."""
+    leads = (rulebook.tag_by_code[row.tag].lead for row in rows if row.tag in rulebook.tag_by_code)
+    return [(rulebook.short(unit), count) for unit, count in Counter(leads).most_common()]
+
+
+def _growth(rows: Sequence[Row]) -> Iterator[int]:
+    """Yield how many different words the first quarter, half, three quarters and all of the corpus have."""
+    maker, seen = TermMaker(), set[str]()
+    size = -(-len(rows) // GROWTH_STEPS)
+    for start in range(0, len(rows), max(size, 1)):
+        for row in rows[start : start + size]:
+            seen.update(maker.terms("", row.text)["w"])
+        yield len(seen)

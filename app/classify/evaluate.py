@@ -1,112 +1,212 @@
-"""Measures a loaded model on labelled appeals: which unit, how sure, which type, how urgent."""
+"""Measures answers against gold: which unit, how sure, which type, how urgent; overall, by unit, by tag, by slice."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from app.classify.artefact import Artefact
-from app.classify.corpus import Row
-from app.classify.predict import Classifier, Prediction
+import numpy as np
+
+from app.classify.calibration import calibration_bins, calibration_error
+from app.classify.gold import Gold, by_place_or
+from app.classify.predict import Classifier
 from app.rulebook.shapes import Rulebook
 
-BINS = 10
-CONFUSIONS_SHOWN = 15
+CONFUSIONS_SHOWN = 20
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
+SHORT_CHARS, LONG_CHARS = 40, 300
+TRANSCRIBED = "电话"
+TOP = 3
+SPEED_CHARS = 120
+
+SLICES: Mapping[str, Callable[[Gold], bool]] = {
+    "涉企": lambda gold: gold.enterprise,
+    "非企业": lambda gold: not gold.enterprise,
+    f"短（不足{SHORT_CHARS}字）": lambda gold: len(gold.text) < SHORT_CHARS,
+    f"长（超过{LONG_CHARS}字）": lambda gold: len(gold.text) > LONG_CHARS,
+    "电话转写": lambda gold: gold.form == TRANSCRIBED,
+    "无标题": lambda gold: not gold.title,
+}
 
 
-def evaluate(rows: Sequence[Row], classifier: Classifier, rulebook: Rulebook) -> dict[str, Any]:
-    """Return the figures of a model on labelled appeals; shares are None where nothing is counted."""
-    pairs = [(row, classifier.predict(row.title, row.text)) for row in rows]
-    leads = [(rulebook.tag_by_code[row.tag].lead, found) for row, found in pairs]
-    sent = [(lead, found) for lead, found in leads if found.certain]
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of one labelled appeal.
+
+    Attributes:
+        units: ranked, best first, any district as 按属地.
+    """
+
+    gold: Gold
+    units: tuple[str, ...]
+    confidence: float
+    certain: bool
+    tag: str = ""
+    kind: str = ""
+    urgent: bool = False
+
+    @property
+    def right(self) -> bool:
+        """Whether the first unit is acceptable."""
+        return self.units[0] in self.gold.units
+
+    def among(self, count: int) -> bool:
+        """Whether one of the first units is acceptable."""
+        return any(unit in self.gold.units for unit in self.units[:count])
+
+
+def answer(classifier: Classifier, gold: Gold, rulebook: Rulebook) -> Answer:
+    """Return what a loaded model says of one appeal."""
+    found = classifier.predict(gold.title, gold.text)
+    units = tuple(dict.fromkeys(by_place_or(unit, rulebook) for unit, _ in found.units))
+    return Answer(gold, units, found.confidence, found.certain, found.tag, found.kind, found.urgent)
+
+
+def measure(answers: Sequence[Answer], name_of: Callable[[str], str]) -> dict[str, Any]:
+    """Return the figures of answers; a share of nothing is None.
+
+    Args:
+        answers: what a model said.
+        name_of: a unit's name for a reader.
+    """
+    sure = np.array([item.confidence for item in answers])
+    right = np.array([item.right for item in answers], dtype=bool)
+    units = _by_label([(item.gold.units[0], item.units[0], item.right) for item in answers], name_of)
+    tags = [(item.gold.tag, item.tag, item.gold.tag == item.tag) for item in answers if item.gold.tag]
     return {
-        "n": len(rows),
-        "unit_top1": _share(found.units[0][0] == lead for lead, found in leads),
-        "unit_top3": _share(lead in [unit for unit, _ in found.units[:3]] for lead, found in leads),
-        "tag_top1": _share(found.tag == row.tag for row, found in pairs),
-        "auto_coverage": len(sent) / len(rows) if rows else None,
-        "auto_precision": _share(found.units[0][0] == lead for lead, found in sent),
-        "ece": calibration_error([(found.confidence, found.units[0][0] == lead) for lead, found in leads]),
-        "type_accuracy": _share(found.kind == row.type for row, found in pairs),
-        "urgent_recall": _share(found.urgent for row, found in pairs if row.urgent),
-        "urgent_false_alarms": _share(found.urgent for row, found in pairs if not row.urgent),
-        "confusions": _confusions(leads, rulebook),
-        "units": _per_unit(leads, rulebook),
+        **headline(answers),
+        "macro_f1": _mean(item["f1"] for item in units),
+        "ece": calibration_error(sure, right),
+        "bins": [
+            {"n": count, "confidence": mean, "right": share} for count, mean, share in calibration_bins(sure, right)
+        ],
+        "thresholds": _thresholds(answers),
+        "slices": {name: headline([item for item in answers if part(item.gold)]) for name, part in SLICES.items()},
+        "confusions": _confusions(answers, name_of),
+        "units": units,
+        "tags": _by_label(tags, str),
     }
 
 
-def _share(flags: Any) -> float | None:
+def headline(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Return the few figures that a model is judged by."""
+    sent = [item for item in answers if item.certain]
+    typed = [item for item in answers if item.gold.kinds and item.kind]
+    return {
+        "n": len(answers),
+        "unit_top1": share(item.right for item in answers),
+        "unit_top3": share(item.among(TOP) for item in answers),
+        "tag_top1": share(item.tag == item.gold.tag for item in answers if item.gold.tag),
+        "auto_coverage": share(item.certain for item in answers),
+        "auto_precision": share(item.right for item in sent),
+        "type_accuracy": share(item.kind in item.gold.kinds for item in typed),
+        "urgent_recall": share(item.urgent for item in answers if item.gold.urgent is True),
+        "urgent_false_alarms": share(item.urgent for item in answers if item.gold.urgent is False),
+    }
+
+
+def share(flags: Iterable[bool]) -> float | None:
+    """Return which share of flags is true; None of none."""
     found = list(flags)
     return sum(found) / len(found) if found else None
 
 
-def calibration_error(rows: Sequence[tuple[float, bool]]) -> float | None:
-    """Return the expected calibration error over ten equal bins of confidence."""
-    if not rows:
-        return None
-    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for confidence, right in rows:
-        bins[min(int(confidence * BINS), BINS - 1)].append((confidence, right))
-    gaps = (abs(sum(c for c, _ in inside) - sum(ok for _, ok in inside)) for inside in bins.values())
-    return sum(gaps) / len(rows)
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return sum(found) / len(found) if found else None
 
 
-def _confusions(leads: Sequence[tuple[str, Prediction]], rulebook: Rulebook) -> list[dict[str, Any]]:
-    mixed = Counter((lead, found.units[0][0]) for lead, found in leads if found.units[0][0] != lead)
+def _thresholds(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Return, for each threshold, which share would go out without a person, and which share of that is right."""
+    rows = []
+    for threshold in THRESHOLDS:
+        sent = [item for item in answers if item.confidence >= threshold]
+        rows.append(
+            {
+                "threshold": threshold,
+                "coverage": len(sent) / len(answers) if answers else None,
+                "precision": share(item.right for item in sent),
+            }
+        )
+    return rows
+
+
+def _confusions(answers: Sequence[Answer], name_of: Callable[[str], str]) -> list[dict[str, Any]]:
+    mixed = Counter((item.gold.units[0], item.units[0]) for item in answers if not item.right)
     return [
-        {"unit": rulebook.short(lead), "taken_for": rulebook.short(other), "count": count}
-        for (lead, other), count in mixed.most_common(CONFUSIONS_SHOWN)
+        {"unit": name_of(unit), "taken_for": name_of(other), "count": count}
+        for (unit, other), count in mixed.most_common(CONFUSIONS_SHOWN)
     ]
 
 
-def _per_unit(leads: Sequence[tuple[str, Prediction]], rulebook: Rulebook) -> list[dict[str, Any]]:
-    real = Counter(lead for lead, _ in leads)
-    said = Counter(found.units[0][0] for _, found in leads)
-    hits = Counter(lead for lead, found in leads if found.units[0][0] == lead)
+def _by_label(rows: Sequence[tuple[str, str, bool]], name_of: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Return precision and recall of each true label, most frequent first; rows of truth, answer, right."""
+    real = Counter(truth for truth, _, _ in rows)
+    said = Counter(truth if right else told for truth, told, right in rows)
+    hits = Counter(truth for truth, _, right in rows if right)
     return [
         {
-            "unit": rulebook.short(unit),
+            "name": name_of(label),
             "n": count,
-            "recall": hits[unit] / count,
-            "precision": hits[unit] / said[unit] if said[unit] else None,
+            "recall": hits[label] / count,
+            "precision": hits[label] / said[label] if said[label] else None,
+            "f1": 2 * hits[label] / (count + said[label]),
         }
-        for unit, count in real.most_common()
+        for label, count in real.most_common()
     ]
 
 
-def format_text(metrics: dict[str, Any]) -> str:
-    """Return the figures as lines of text; an empty share is —."""
-    lines = [f"{name:20s} {_spoken(value)}" for name, value in metrics.items() if not isinstance(value, list)]
-    lines.append("最常混淆：")
-    lines += [f"  {item['unit']} → {item['taken_for']}  {item['count']}" for item in metrics["confusions"]]
-    lines.append("各单位（件数、召回、准确）：")
-    lines += [
-        f"  {item['unit']}  {item['n']}  {_spoken(item['recall'])}  {_spoken(item['precision'])}"
-        for item in metrics["units"]
-    ]
-    return "\n".join(lines)
+def worse(champion: Sequence[Answer], challenger: Sequence[Answer]) -> list[str]:
+    """Return in what a challenger is worse than the champion on the same appeals; empty: promote it.
+
+    The first unit and the urgent ones found are compared appeal by appeal with a one-sided sign test at 5 %, so that a
+    handful of changed answers decides nothing. What goes out without a person must keep its precision within one point.
+    """
+    faults = []
+    if _lost(champion, challenger, lambda item: item.right):
+        faults.append("首选单位判对的明显减少")
+    if _lost(champion, challenger, lambda item: item.urgent, lambda item: item.gold.urgent is True):
+        faults.append("紧急诉求认出的明显减少")
+    before, after = (headline(answers)["auto_precision"] for answers in (champion, challenger))
+    if before is not None and after is not None and after < before - 0.01:
+        faults.append(f"自动派单的正确率由 {before:.1%} 降到 {after:.1%}")
+    return faults
 
 
-def _spoken(value: Any) -> str:
-    return "—" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+def _lost(
+    champion: Sequence[Answer], challenger: Sequence[Answer], good: Callable[[Answer], bool],
+    counts: Callable[[Answer], bool] = lambda _item: True,
+) -> bool:  # fmt: skip
+    pairs = [(good(old), good(new)) for old, new in zip(champion, challenger, strict=True) if counts(old)]
+    lost = sum(old and not new for old, new in pairs)
+    won = sum(new and not old for old, new in pairs)
+    return lost > won and sign_test(lost, lost + won) < 0.05  # noqa: PLR2004
 
 
-def card(artefact: Artefact, held_out: dict[str, float], corpus: dict[str, Any]) -> str:
-    """Return the model's card (Markdown): what it is, what it was trained on, how well it does on batches left out."""
-    lines = [
-        f"# 模型 {artefact.name}",
-        "",
-        "jieba 词、单字、双字的 TF-IDF，线性分类（标签、类型、紧急三个头），温度校准。由 `hotline train` 生成。",
-        "",
-        f"- 词项 {len(artefact.terms)} 个，标签 {len(artefact.tag.labels)} 个",
-        f"- 自动派单门槛 {artefact.threshold:.4f}（整批留出时错派不超过 {artefact.details['error_budget']:.0%}）",
-        f"- 规则版本 {artefact.details['rulebook_version']}，种子 {artefact.details['seed']}",
-        "",
-        "## 整批留出的成绩",
-        "",
-        *(f"- {name} {value:.4f}" for name, value in held_out.items()),
-        "",
-        "## 语料",
-        "",
-        *(f"- {name}：{value}" for name, value in corpus.items()),
-    ]
-    return "\n".join(lines) + "\n"
+def sign_test(successes: int, trials: int) -> float:
+    """Return the chance of at least so many heads in so many throws of a fair coin."""
+    ways = sum(math.comb(trials, heads) for heads in range(successes, trials + 1))
+    return float(ways / 2**trials)
+
+
+def speed(classifier: Classifier, texts: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Return how long one text of about 120 characters takes (ms, wall) and how many texts a second of CPU go through."""
+    near = sorted(texts, key=lambda item: abs(len(item[1]) - SPEED_CHARS))[:300]
+    for item in near[:30]:
+        classifier.predict(*item)
+    taken = []
+    for item in near:
+        start = time.perf_counter()
+        classifier.predict(*item)
+        taken.append((time.perf_counter() - start) * 1000)
+    start = time.process_time()
+    for item in texts[:2000]:
+        classifier.predict(*item)
+    used = time.process_time() - start
+    return {
+        "p50_ms": float(np.percentile(taken, 50)),
+        "p99_ms": float(np.percentile(taken, 99)),
+        "texts_a_second": len(texts[:2000]) / used,
+    }

@@ -1,71 +1,92 @@
-"""Text to terms: normalising, segmentation with an own jieba tokenizer, and three blocks of terms.
+"""Text to terms: normalising, segmentation with an own tokenizer, and three blocks of terms.
 
 Blocks: `w` words, `a` single characters, `b` character pairs. Each is weighted and normed by itself, so that a long
 text's characters do not drown its words. The title counts twice: it states the demand.
+
+Runs of Chinese characters are cut by rjieba, the Rust twin of jieba with the same dictionary and the same algorithm, ten
+times as fast; a test holds it against jieba over the whole corpus. Latin words are taken whole, in which the two differ.
 """
 
-import logging
+import itertools
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 
-import jieba
+import rjieba
+
+from app.rulebook.shapes import Rulebook
 
 SCORED_CHARS = 5_000
 TITLE_TIMES = 2
 BLOCKS = ("w", "a", "b")
-WORD = re.compile(r"[\u3400-\u9fffA-Za-z0-9]+")
 HAN = re.compile(r"[\u3400-\u9fff]+")
-USER_WORD_CHARS = range(2, 9)
+PIECE = re.compile(r"[\u3400-\u9fff]+|[a-z][a-z0-9]*")
+# Control, format and surrogate characters: invisible, so they must not cut a word in two.
+INVISIBLE = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+OWN_WORD_CHARS = range(2, 9)
+# High enough that an own word stays whole, and a prime, so that no two ways of cutting weigh exactly the same.
+OWN_WORD_FREQUENCY = 2003
 
-Terms = dict[str, Counter[str]]
-
-jieba.setLogLevel(logging.WARNING)
+Terms = dict[str, dict[str, int]]
 
 
-def make_tokenizer(words: Iterable[str] = ()) -> "jieba.Tokenizer":
-    """Return a tokenizer of our own, with no cache file (jieba's default one in /tmp is trusted blindly).
+def own_words(rulebook: Rulebook) -> tuple[str, ...]:
+    """Return the domain dictionary: names of units and places, and the tags' synonyms (permits, policies, matters)."""
+    units = (name for unit in rulebook.units for name in (unit.short, *unit.aliases))
+    places = (
+        name for district in rulebook.districts for place in district.places for name in (place.name, *place.aliases)
+    )
+    matters = (word for tag in rulebook.tags for word in tag.synonyms)
+    return cuttable((*units, *places, *matters))
 
-    Args:
-        words: names that must stay whole (units, places); added once, before first use.
-    """
-    tokenizer = jieba.Tokenizer()
-    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
-    tokenizer.initialized = True
-    for word in sorted({word for word in words if len(word) in USER_WORD_CHARS}):
-        tokenizer.add_word(word)
-    return tokenizer
+
+def cuttable(words: Iterable[str]) -> tuple[str, ...]:
+    """Return those words that a tokenizer can keep whole: two to eight Chinese characters."""
+    return tuple(sorted({word for word in words if len(word) in OWN_WORD_CHARS and HAN.fullmatch(word)}))
 
 
 def normalise(text: str) -> str:
     """Return text in one form: full-width folded, lower case, invisible characters dropped, bounded in length."""
-    folded = unicodedata.normalize("NFKC", text[:SCORED_CHARS]).lower()
-    return "".join(char for char in folded if unicodedata.category(char) not in {"Cc", "Cf", "Cs"} or char == "\n")
+    return INVISIBLE.sub("", unicodedata.normalize("NFKC", text[:SCORED_CHARS]).lower())
 
 
 class TermMaker:
-    """Turns texts into terms; safe to share between threads (the tokenizer is never changed after construction)."""
+    """Turns texts into terms; safe to share between threads (the tokenizer is never changed after construction).
+
+    Args:
+        words: names that must stay whole; added once, before first use.
+    """
 
     def __init__(self, words: Iterable[str] = ()) -> None:
-        self._tokenizer = make_tokenizer(words)
+        self._tokenizer = rjieba.Jieba()
+        for word in cuttable(words):
+            self._tokenizer.add_word(word, OWN_WORD_FREQUENCY, "n")
 
     def terms(self, title: str, text: str) -> Terms:
         """Return the terms of one appeal by block, with their counts."""
-        counts: Terms = {block: Counter() for block in BLOCKS}
+        words: dict[str, int] = {}
+        singles: dict[str, int] = {}
+        pairs: dict[str, int] = {}
         for part, times in ((title, TITLE_TIMES), (text, 1)):
-            if not part:
-                continue
-            clean = normalise(part)
-            for block, found in (("w", self.words(clean)), ("a", _grams(clean, 1)), ("b", _grams(clean, 2))):
-                for term in found:
-                    counts[block][term] += times
-        return counts
+            for piece in PIECE.findall(normalise(part)):
+                if piece[0] < "\u3400":
+                    words[piece] = words.get(piece, 0) + times
+                    continue
+                for word in self._tokenizer.cut(piece, True):
+                    words[word] = words.get(word, 0) + times
+                for char in piece:
+                    singles[char] = singles.get(char, 0) + times
+                for left, right in itertools.pairwise(piece):
+                    pairs[left + right] = pairs.get(left + right, 0) + times
+        return {"w": words, "a": singles, "b": pairs}
 
     def words(self, clean: str) -> list[str]:
-        """Return the words of a normalised text, bare numbers left out."""
-        return [word for word in self._tokenizer.cut(clean) if WORD.fullmatch(word) and not word.isdigit()]
-
-
-def _grams(clean: str, size: int) -> list[str]:
-    return [run[at : at + size] for run in HAN.findall(clean) for at in range(len(run) - size + 1)]
+        """Return the words of a normalised text in order."""
+        return [
+            word
+            for piece in PIECE.findall(clean)
+            for word in ((piece,) if piece[0] < "\u3400" else self._tokenizer.cut(piece, True))
+        ]

@@ -1,5 +1,6 @@
 """Terms to numbers: TF-IDF per block, normed by block, as one sparse row. numpy only, so that serving needs no scikit-learn."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from app.classify.features import BLOCKS, Terms
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+BLOCK_LENGTH = 1 / math.sqrt(len(BLOCKS))
 
 
 @dataclass(frozen=True)
@@ -31,24 +33,37 @@ class Vectorizer:
     def __init__(self, terms: Sequence[str], idf: Floats) -> None:
         self.terms = list(terms)
         self.idf = idf
-        self._column: dict[str, dict[str, int]] = {block: {} for block in BLOCKS}
-        for number, term in enumerate(self.terms):
-            self._column[term[0]][term[2:]] = number
+        self._known: dict[str, dict[str, tuple[int, float]]] = {block: {} for block in BLOCKS}
+        for number, (term, frequency) in enumerate(zip(self.terms, idf.tolist(), strict=True)):
+            self._known[term[0]][term[2:]] = (number, frequency)
 
     def row(self, terms: Terms) -> SparseRow:
         """Return a text's weights: (1 + log count) × idf, each block of length 1/√3."""
-        parts = [self._block(self._column[block], terms[block]) for block in BLOCKS]
-        columns = np.concatenate([part[0] for part in parts])
-        weights = np.concatenate([part[1] for part in parts])
-        return SparseRow(columns, (weights / np.sqrt(len(BLOCKS))).astype(np.float32))
+        columns: list[int] = []
+        weights: list[float] = []
+        for block in BLOCKS:
+            self._append(self._known[block], terms[block], columns, weights)
+        return SparseRow(np.array(columns, dtype=np.int32), np.array(weights, dtype=np.float32))
 
-    def _block(self, column: Mapping[str, int], counts: Mapping[str, int]) -> tuple[Ints, Floats]:
-        known = [(column[term], count) for term, count in counts.items() if term in column]
-        columns = np.array([number for number, _ in known], dtype=np.int32)
-        found = np.array([count for _, count in known], dtype=np.float32)
-        weights = (1 + np.log(found)) * self.idf[columns] if known else found
-        length = float(np.sqrt((weights * weights).sum()))
-        return columns, (weights / length if length else weights).astype(np.float32)
+    def _append(
+        self,
+        known: Mapping[str, tuple[int, float]],
+        counts: Mapping[str, int],
+        columns: list[int],
+        weights: list[float],
+    ) -> None:
+        found = []
+        square = 0.0
+        for term, count in counts.items():
+            place = known.get(term)
+            if place is not None:
+                weight = place[1] if count == 1 else (1 + math.log(count)) * place[1]
+                columns.append(place[0])
+                found.append(weight)
+                square += weight * weight
+        if found:
+            scale = BLOCK_LENGTH / math.sqrt(square)
+            weights.extend(weight * scale for weight in found)
 
 
 def fit_vocabulary(texts: Sequence[Terms], least: Mapping[str, int]) -> Vectorizer:

@@ -15,7 +15,7 @@ from app.accounts.service import special_supervisor
 from app.errors import FieldFault, ForbiddenError, InvalidInputError
 from app.paging import PAGE_DEFAULT, PAGE_MAX
 from app.rulebook.shapes import Rulebook
-from app.tickets import assembly, queries, service, submission
+from app.tickets import advice, assembly, queries, service, submission
 from app.tickets.forms import ContactRequest, CorrectForm, DispatchForm, PreviewForm, ReplyForm, TicketForm
 from app.tickets.intake import find_unit, judge
 from app.tickets.lifecycle import State
@@ -25,8 +25,10 @@ from app.tickets.schemas import (
     EventView,
     Judgement,
     OverduePage,
+    Preview,
     QueuePage,
     RoutingView,
+    SimilarPage,
     Submitted,
     TicketPage,
     TicketView,
@@ -102,10 +104,16 @@ def _judged(form: PreviewForm, office: Office, at: datetime) -> tuple[Any, Judge
 @router.post("/tickets/preview", summary="预判（不保存）")
 def preview(
     form: PreviewForm, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_PREVIEW))]
-) -> Judgement:
-    """Judge an appeal while the caller is still on the line; nothing is stored."""
+) -> Preview:
+    """Judge an appeal while the caller is still on the line; nothing is stored.
+
+    Besides the judgement: a split where the text holds several matters, what would change the answer, tickets like it.
+    """
     _check_channel(form, caller)
-    return _judged(form, office, clock.now())[1]
+    judged, judgement = _judged(form, office, clock.now())
+    known_by = (office.sealer.find_key(form.enterprise.name), office.sealer.find_key(form.enterprise.credit_code))
+    with office.database.read() as session:
+        return advice.preview(session, caller, form, judged, judgement, office.desk, known_by)
 
 
 @router.post(
@@ -137,10 +145,12 @@ def _find_repeat(request: Request, caller: Caller, repeat: RepeatKey | None) -> 
 def _store(form: TicketForm, request: Request, office: Office, caller: Caller, repeat: RepeatKey | None) -> Stored:
     at = clock.now()
     judged, judgement = _judged(form, office, at)
+    signatures = office.desk.signatures
+    signature = signatures.signature(form.title, form.content) if signatures else None
     number = office.numbers.take(at)
     with database_of(request).write() as session:
         supervisor = special_supervisor(session) if judged.state is State.SPECIAL else None
-        new = NewTicket(number, at, form, judged, judgement, caller, supervisor)
+        new = NewTicket(number, at, form, judged, judgement, caller, supervisor, signature)
         return submission.submit(session, new, office.sealer, repeat)
 
 
@@ -250,7 +260,19 @@ def read_routing(
     """The explanation in Chinese, and every judgement with its versions."""
     with office.database.read() as session:
         ticket, rows = queries.judgements(session, number, caller)
-        return assembly.routing_view(ticket, rows, office.desk.rulebook, clock.today())
+        turn = advice.turn_of(session, ticket, office.desk)
+        return assembly.routing_view(ticket, rows, office.desk.rulebook, clock.today(), turn)
+
+
+@router.get("/tickets/{number}/similar", summary="相似工单")
+def read_similar(
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SIMILAR))],
+    days: Annotated[int, Query(ge=1, le=3650, description="已办结的只看这些天内受理的；在办的不限")] = advice.SIMILAR_DAYS,
+    limit: Annotated[int, Query(ge=1, le=50, description="最多几件")] = advice.SIMILAR_SHOWN,
+) -> SimilarPage:  # fmt: skip
+    """Tickets like this one, for joining (并案) and to spot repeats: the same enterprise's first, then the city's."""
+    with office.database.read() as session:
+        return advice.similar_page(session, caller, number, office.desk, days, limit)
 
 
 @router.get("/tickets/{number}/events", summary="工单经过")

@@ -26,6 +26,7 @@ from app.tickets.schemas import (
     TicketLine,
     TicketPage,
     TicketView,
+    TurnView,
 )
 from app.tickets.tables import Ticket, TicketEvent, TicketJudgement, TicketParty
 from app.tickets.views import EVENT_LABELS, PART_ROLES, PART_STATES, explain, holder_of, part_view, tag_view, unit_view
@@ -42,7 +43,7 @@ def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer
     """
     ticket, text = whole.ticket, whole.text
     hidden = ticket.confidentiality != PUBLIC and caller.role.of_unit
-    words = _identifying(whole.party, sealer) if hidden else ()
+    words = identifying(whole.party, sealer) if hidden else ()
     tag = rulebook.tag_by_code.get(ticket.tag)
     state = State(ticket.state)
     return TicketView(
@@ -89,7 +90,8 @@ def _since(whole: Whole) -> datetime:
             return ticket.accepted_at
 
 
-def _identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
+def identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
+    """Return the words of a text by which its caller would be found."""
     sealed = (
         party.enterprise_name, party.contact_name, party.contact_phone, party.contact_email, party.credit_code, party.park,
         party.address,
@@ -194,10 +196,13 @@ def _event_view(event: TicketEvent, notes: dict[int, str]) -> EventView:
     )  # fmt: skip
 
 
-def routing_view(ticket: Ticket, rows: list[TicketJudgement], rulebook: Rulebook, day: date) -> RoutingView:
-    """Return why a ticket went where it went: the newest judgement explained, all of them listed."""
+def routing_view(
+    ticket: Ticket, rows: list[TicketJudgement], rulebook: Rulebook, day: date, turn: TurnView | None
+) -> RoutingView:
+    """Return why a ticket went where it went: the newest judgement explained, all of them listed, what would change it."""
     judgements = [Judgement.model_validate_json(row.payload) for row in rows]
+    explanation = [*explain(judgements[-1], rulebook), *([turn.told] if turn else [])]
     return RoutingView(
-        number=ticket.number, explanation=explain(judgements[-1], rulebook), judgements=judgements,
+        number=ticket.number, explanation=explanation, judgements=judgements, turn=turn,
         notice_status=rulebook.notice.status_line(day),
     )  # fmt: skip

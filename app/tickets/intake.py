@@ -10,6 +10,7 @@ from typing import Literal
 
 from app import clock
 from app.classify.predict import Classifier, Prediction
+from app.classify.similar import SignatureMaker
 from app.errors import FieldFault, InvalidInputError
 from app.routing.accused import (
     Accused,
@@ -44,18 +45,21 @@ NO_MODEL = "无模型"
 
 @dataclass(frozen=True)
 class Desk:
-    """What intake judges with, loaded once per process; `classifier` is None while no model can be loaded."""
+    """What intake judges with, loaded once per process; `classifier` and `signatures` are None while no model can be loaded."""
 
     rulebook: Rulebook
     classifier: Classifier | None
     calendar: WorkingCalendar
     places: PlaceFinder
     accused: AccusedFinder
+    signatures: SignatureMaker | None
 
 
 def make_desk(rulebook: Rulebook, classifier: Classifier | None) -> Desk:
     """Return a desk for a rulebook and a model."""
-    return Desk(rulebook, classifier, WorkingCalendar(rulebook.years), PlaceFinder(rulebook), AccusedFinder(rulebook))
+    signatures = SignatureMaker(classifier) if classifier else None
+    calendar = WorkingCalendar(rulebook.years)
+    return Desk(rulebook, classifier, calendar, PlaceFinder(rulebook), AccusedFinder(rulebook), signatures)
 
 
 @dataclass(frozen=True)

@@ -315,3 +315,14 @@ def queue_counts(session: Session, unit: str) -> dict[str, int]:
     ]
     row = session.execute(select(*columns).where(Dispatch.unit == unit)).mappings().one()
     return {str(name): int(value) for name, value in row.items()}
+
+
+def recent_confidences(session: Session, model: str, count: int) -> list[float]:
+    """Return the confidences of a model's newest first judgements (those a person made have none)."""
+    statement = (
+        select(TicketJudgement.confidence)
+        .where(TicketJudgement.seq == 1, TicketJudgement.model_version == model, TicketJudgement.confidence > 0)
+        .order_by(TicketJudgement.ticket_id.desc())
+        .limit(count)
+    )
+    return list(session.scalars(statement))

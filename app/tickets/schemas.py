@@ -133,6 +133,75 @@ class Judgement(BaseModel):
     model_version: str
 
 
+class SimilarView(BaseModel):
+    """A ticket like another one, and in what.
+
+    Attributes:
+        relation: 疑似重复提交, 同一企业 or 可能同一事项.
+        score: how alike the texts are, 0 to 1.
+        shared: words both have, the most telling first.
+    """
+
+    number: str
+    relation: str
+    score: float
+    same_enterprise: bool
+    shared: list[str]
+    state: str
+    state_label: str
+    tag: str
+    tag_name: str
+    lead: str | None
+    title: str
+    accepted_at: datetime
+
+
+class SimilarPage(BaseModel):
+    """Tickets like one: the same enterprise's first, then the city's."""
+
+    number: str
+    items: list[SimilarView]
+
+
+class MatterView(BaseModel):
+    """One matter of a text that holds several, with the sentences it consists of."""
+
+    text: str
+    tag: str
+    tag_name: str
+    unit: str
+    confidence: float
+
+
+class TurnView(BaseModel):
+    """What would change the answer.
+
+    Attributes:
+        without: words whose absence alone would give it to another unit; empty: no few words decide it.
+        unit, tag: whose it would be then, or the runner-up.
+    """
+
+    without: list[str]
+    unit: str
+    tag: str
+    tag_name: str
+    told: str
+
+
+class Preview(Judgement):
+    """A judgement made while the caller is still on the line, and what helps to act on it.
+
+    Attributes:
+        matters: a proposed split (拆分诉求事项); empty: one matter.
+        turn: what would change the answer; None without a model.
+        similar: tickets like it, for joining (并案) or to spot a repeat.
+    """
+
+    matters: list[MatterView]
+    turn: TurnView | None
+    similar: list[SimilarView]
+
+
 class Submitted(BaseModel):
     """The answer to a submission: the work order number and the judgement."""
 
@@ -362,4 +431,5 @@ class RoutingView(BaseModel):
     number: str
     explanation: list[str]
     judgements: list[Judgement]
+    turn: TurnView | None
     notice_status: str

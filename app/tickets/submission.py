@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import Caller
+from app.classify.similar import Signature
 from app.errors import ConflictError, FieldFault, InvalidInputError
 from app.notify.outbox import enqueue
 from app.routing.accused import Accused
@@ -27,6 +28,7 @@ from app.tickets.forms import TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
 from app.tickets.schemas import Judgement
+from app.tickets.similar import store_signature
 from app.tickets.tables import (
     Dispatch,
     Idempotency,
@@ -52,6 +54,7 @@ class NewTicket:
     judgement: Judgement
     caller: Caller
     special_supervisor: int | None = None
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def submit(session: Session, new: NewTicket, sealer: Sealer, repeat: RepeatKey |
         return _same_external(session, new, repeat)
     _insert_party(session, ticket_id, new.form, sealer)
     _insert_details(session, ticket_id, new)
+    if new.signature:
+        store_signature(session, ticket_id, new.signature)
     note = _insert_note(session, ticket_id, new)
     happenings = [*_birth(new, note), *_first_move(session, ticket_id, new)]
     append(session, Chain(ticket_id, month_of(new.at), new.number), new.at, new.caller.reference, happenings)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Numeric,
     String,
     Text,
@@ -129,6 +130,25 @@ class TicketAttachment(Base):
     media_type: Mapped[str] = mapped_column(String(100))
     size: Mapped[int] = mapped_column(BigId)
     sha256: Mapped[str] = mapped_column(String(64))
+
+
+class TicketSignature(Base):
+    """What a text can be compared by: hashes of its heaviest terms with their weights; goes when the text goes."""
+
+    __tablename__ = "ticket_signature"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True, autoincrement=False)
+    packed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TicketKey(Base):
+    """An inverted index over signatures: which tickets a heavy term leads to."""
+
+    __tablename__ = "ticket_key"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    term: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True, autoincrement=False)
 
 
 class TicketJudgement(Base):

@@ -16,7 +16,8 @@ from app.classify.corpus import (
     check,
     corpus_hash,
     figures,
-    near_duplicates,
+    near_pairs,
+    read_batches,
     read_corpus,
 )
 from app.classify.predict import Classifier, load
@@ -36,12 +37,12 @@ def classifier(small_models_dir: Path, rulebook: Rulebook) -> Classifier:
 
 def faults_of(rows: list[Row], rulebook: Rulebook) -> list[str]:
     """Return the faults other than thin tags (the tests' corpus is thin on purpose)."""
-    return [fault for fault in check(rows, rulebook) if "至少" not in fault]
+    return [fault for fault in check(rows, rulebook, read_batches(DATA)) if "至少" not in fault]
 
 
 def test_the_tests_own_corpus_has_no_fault_but_being_thin(rows: list[Row], rulebook: Rulebook) -> None:
     assert faults_of(rows, rulebook) == []
-    thin = [fault for fault in check(rows, rulebook) if f"至少 {LEAST_PER_TAG} 条" in fault]
+    thin = [fault for fault in check(rows, rulebook, read_batches(DATA)) if f"至少 {LEAST_PER_TAG} 条" in fault]
     assert len(thin) == len(rulebook.tags)
 
 
@@ -65,7 +66,7 @@ def test_a_copy_and_a_near_copy_are_found(rows: list[Row], rulebook: Rulebook) -
     copy = replace(rows[0], id="copy")
     near = replace(rows[1], id="near", text=rows[1].text.replace("一桌人", "全桌人"))
     assert any("内容与另一条相同" in fault for fault in faults_of([*rows, copy], rulebook))
-    assert near_duplicates([*rows, near]) == [(rows[1].id, "near")]
+    assert near_pairs([row.text for row in (*rows, near)]) == [(1, len(rows))]
     assert any("近似的有 1 对" in fault for fault in faults_of([*rows, near], rulebook))
 
 
@@ -90,10 +91,10 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
         read_corpus(tmp_path)
 
 
-def test_the_hash_follows_the_content_not_the_order(rows: list[Row]) -> None:
+def test_the_hash_follows_the_content_not_the_order(rows: list[Row], rulebook: Rulebook) -> None:
     assert corpus_hash(rows) == corpus_hash(rows[::-1])
     assert corpus_hash(rows) != corpus_hash([replace(rows[0], title="新"), *rows[1:]])
-    assert figures(rows)["条数"] == len(rows)
+    assert figures(rows, rulebook)["条数"] == len(rows)
 
 
 def test_lines_are_classified_in_order_with_ranked_short_names(classifier: Classifier, rulebook: Rulebook) -> None:

@@ -10,11 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.classify.artefact import FORMAT, ModelError, current_model, load_artefact, save_artefact
+from app.classify.artefact import (
+    FORMAT,
+    ModelError,
+    current_model,
+    load_artefact,
+    model_names,
+    previous_model,
+    promote,
+    save_artefact,
+)
 from app.classify.corpus import read_corpus
-from app.classify.evaluate import card, evaluate, format_text
-from app.classify.predict import Classifier, load
-from app.classify.train import best_temperature, threshold_for, train
+from app.classify.calibration import Grouping, best_temperature, threshold_for
+from app.classify.evaluate import answer, measure
+from app.classify.gold import gold_of
+from app.classify.report import as_page, as_text, card
+from app.classify.predict import Classifier, load, unit_of_tag
+from app.classify.train import train
 from app.rulebook.shapes import Rulebook
 from app.settings import HOME
 from tests.builders import changed_rules
@@ -98,19 +110,22 @@ def test_the_same_seed_gives_the_same_model_and_another_order_too(rulebook: Rule
 
 def test_saving_and_loading_changes_no_answer(rulebook: Rulebook, tmp_path: Path) -> None:
     trained = train_small(rulebook)
-    save_artefact(trained.artefact, tmp_path, "卡", {"held_out": trained.held_out})
-    before, after = Classifier(trained.artefact, rulebook), load(tmp_path, rulebook)
+    save_artefact(trained.artefact, tmp_path, "卡", {})
+    before, after = Classifier(trained.artefact, unit_of_tag(rulebook)), load(tmp_path, rulebook, "small")
     for row in read_corpus(DATA)[::7]:
         mine, theirs = before.predict(row.title, row.text), after.predict(row.title, row.text)
         assert (mine.tag, mine.kind, mine.urgent) == (theirs.tag, theirs.kind, theirs.urgent)
         assert mine.confidence == pytest.approx(theirs.confidence, abs=0.01)
 
 
-def test_saving_switches_the_current_model_and_leaves_no_litter(rulebook: Rulebook, tmp_path: Path) -> None:
+def test_promoting_switches_the_current_model_and_saving_leaves_no_litter(rulebook: Rulebook, tmp_path: Path) -> None:
     for name in ("first", "second", "second"):
         save_artefact(train_small(rulebook, name).artefact, tmp_path, "", {})
+        promote(tmp_path, name)
     assert current_model(tmp_path).name == "second"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "first", "second"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "HISTORY", "first", "second"]
+    assert previous_model(tmp_path) == "first"
+    assert model_names(tmp_path) == ["first", "second"]
 
 
 @pytest.mark.parametrize("name", ["model.npz", "vocabulary.json", "metrics.json"])
@@ -241,19 +256,25 @@ def test_the_threshold_keeps_to_the_budget() -> None:
 
 def test_the_temperature_sharpens_right_scores_and_flattens_wrong_ones() -> None:
     scores = np.array([[1.0, 0.0]] * 10)
-    right = best_temperature(scores, np.zeros(10, dtype=int), np.eye(2))
-    half = best_temperature(scores, np.array([0, 1] * 5), np.eye(2))
+    each = Grouping(["a", "b"])
+    right = best_temperature(scores, np.zeros(10, dtype=int), each)
+    half = best_temperature(scores, np.array([0, 1] * 5), each)
     assert right < 0.1
     assert half > 1
 
 
 def test_figures_and_card_say_what_was_measured(classifier: Classifier, rulebook: Rulebook) -> None:
     rows = read_corpus(DATA)
-    metrics = evaluate(rows, classifier, rulebook)
+    metrics = measure([answer(classifier, gold_of(row, rulebook, {}), rulebook) for row in rows], rulebook.short)
     assert metrics["unit_top1"] > 0.9
     assert metrics["unit_top3"] >= metrics["unit_top1"]
     assert sum(item["n"] for item in metrics["units"]) == len(rows)
-    assert "unit_top1" in format_text(metrics)
-    assert "—" in format_text(evaluate([], classifier, rulebook))
-    trained = train_small(rulebook)
-    assert f"{trained.artefact.threshold:.4f}" in card(trained.artefact, trained.held_out, {"条数": len(rows)})
+    assert f"责任单位首选对\t{metrics['unit_top1']:.4f}" in as_text({"small": metrics})
+    empty = measure([], rulebook.short)
+    assert "责任单位首选对\t—" in as_text({"small": empty})
+    page = as_page("评测 <b>", {"small": metrics, "none": empty})
+    assert page.count("<svg") == 2
+    assert "评测 &lt;b&gt;" in page
+    assert "http" not in page
+    artefact = train_small(rulebook).artefact
+    assert f"{artefact.threshold:.4f}" in card(artefact, metrics, empty, {"条数": len(rows)})
