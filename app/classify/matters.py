@@ -15,10 +15,15 @@ CUE = re.compile(
     r"^(另外|另[，,]|还有|再就是|再有|再一个|再说一个|再反映|再问|再帮|同时[，,还]|第二|第三|其二|其三|二是|三是|"
     r"顺便|顺带|对了|还想|还要|此外|除此)"
 )
-LEAST_CHARS = 10
+# What bodies answered or where the caller has been is part of the same story, not another matter.
+REPORTED = re.compile(
+    r"^.{0,10}?(说|让我|叫我|回复|答复|告诉)|^(我们?)?(又|也)?(去过?|找过?|问过?|报过?|打过?|报给|来过)"
+)
+LEAST_CHARS, LEAST_CHARS_ALONE = 10, 24
 CUTS_TRIED = 16
+MATTERS_MOST = 3
 # Each side's confidence needed with a turning word between them, and without one.
-SURE_WITH_CUE, SURE_ALONE = 0.55, 0.8
+SURE_WITH_CUE, SURE_ALONE = 0.45, 0.75
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,20 @@ class Matter:
 
 def split_matters(classifier: Classifier, text: str) -> tuple[Matter, ...]:
     """Return the matters of a text in order; fewer than two means that no split is proposed."""
-    return tuple(_split(classifier, SENTENCE.findall(text)))
+    sentences = SENTENCE.findall(text)
+    parts = _split(classifier, sentences)
+    units = [part.unit for part in parts]
+    # A unit that comes up again after another one frames a single story.
+    if len(parts) > MATTERS_MOST or len(set(units)) < len(units):
+        return (_matter(classifier, sentences),)
+    return tuple(parts)
 
 
 def _split(classifier: Classifier, sentences: list[str]) -> list[Matter]:
     best: tuple[float, int] | None = None
     for cut in _cuts(sentences):
         left, right = (_matter(classifier, part) for part in (sentences[:cut], sentences[cut:]))
-        needed = SURE_WITH_CUE if CUE.match(sentences[cut].lstrip()) else SURE_ALONE
+        needed = SURE_WITH_CUE if _turns(sentences[cut]) else SURE_ALONE
         weaker = min(left.confidence, right.confidence)
         if left.unit != right.unit and weaker >= needed and (best is None or weaker - needed > best[0]):
             best = (weaker - needed, cut)
@@ -55,15 +66,24 @@ def _split(classifier: Classifier, sentences: list[str]) -> list[Matter]:
     return _joined(classifier, parts)
 
 
+def _turns(sentence: str) -> bool:
+    return CUE.match(sentence.lstrip()) is not None
+
+
 def _cuts(sentences: list[str]) -> list[int]:
-    """Return the places between two sentences that leave enough on both sides; turning words first when there are many."""
-    found = [
-        cut
-        for cut in range(1, len(sentences))
-        if min(_length(sentences[:cut]), _length(sentences[cut:])) >= LEAST_CHARS
-    ]
-    found.sort(key=lambda cut: not CUE.match(sentences[cut].lstrip()))
-    return found[:CUTS_TRIED]
+    """Return the places where a text may be cut, those before turning words first."""
+    return sorted(
+        (cut for cut in range(1, len(sentences)) if _may_cut(sentences, cut)),
+        key=lambda cut: not _turns(sentences[cut]),
+    )[:CUTS_TRIED]
+
+
+def _may_cut(sentences: list[str], cut: int) -> bool:
+    """Whether enough stands on both sides, and what follows is not what somebody answered."""
+    turns = _turns(sentences[cut])
+    shorter = min(_length(sentences[:cut]), _length(sentences[cut:]))
+    told = REPORTED.match(sentences[cut].lstrip()) is not None
+    return shorter >= (LEAST_CHARS if turns else LEAST_CHARS_ALONE) and (turns or not told)
 
 
 def _length(sentences: list[str]) -> int:

@@ -41,6 +41,9 @@ class PlaceFinder:
                 for name in (place.name, *place.aliases):
                     self._district_of.setdefault(name, district.code)
         self._inside = _longest_first(self._district_of)
+        spoken = {word: district.code for district in rulebook.districts for word in district.spoken}
+        self._district_of_spoken = spoken
+        self._spoken = _as_spoken(spoken)
         self._outside = _longest_first(rulebook.out_of_town)
 
     def find(self, text: str) -> PlaceFinding:
@@ -52,8 +55,13 @@ class PlaceFinder:
             for match in self._inside.finditer(text)
             if not any(self._belongs_outside(text, end, match.start()) for end in ends)
         ]
-        counts = Counter(self._district_of[name] for name in hits)
         elsewhere = tuple(dict.fromkeys(match.group() for match in outside))
+        codes = [self._district_of[name] for name in hits]
+        if not elsewhere:
+            said = [match.group() for match in self._spoken.finditer(text)]
+            hits += said
+            codes += [self._district_of_spoken[word] for word in said]
+        counts = Counter(codes)
         if not counts:
             return PlaceFinding(None, out_of_town=elsewhere)
         top = max(counts.values())
@@ -71,3 +79,11 @@ class PlaceFinder:
 def _longest_first(names: "dict[str, str] | tuple[str, ...]") -> re.Pattern[str]:
     ordered = sorted(names, key=lambda name: (-len(name), name))
     return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
+
+
+def _as_spoken(words: "dict[str, str]") -> re.Pattern[str]:
+    """Return what finds a short name where people speak of a place: 在东河, 东河这边; not 青山绿水 or 白云路."""
+    names = "|".join(map(re.escape, sorted(words))) or r"(?!)"
+    behind = r"(?![区县旗镇乡村河路街桥湖山水绿色天人大中小市])"
+    ahead = r"(?=这边|那边|这头|那头|这块|那块|这片|这儿|那儿|的(?=[，。！？,]|$)|一个|一家|某)"
+    return re.compile(rf"(?<=[在从到去住来回是咱们往于])(?:{names}){behind}|(?:{names}){ahead}")

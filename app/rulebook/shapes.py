@@ -168,13 +168,19 @@ class Place(Rule):
 
 
 class District(Rule):
-    """One 旗县区 or the 稀土高新区, with the places inside it."""
+    """One 旗县区 or the 稀土高新区, with the places inside it.
+
+    Attributes:
+        aliases: other names that mean the district wherever they stand.
+        spoken: what locals say for short; elsewhere a common word, so it counts only where a place is meant (在东河).
+    """
 
     code: RegionCode
     name: str
     short: str
     unit: UnitCode
     aliases: tuple[str, ...] = ()
+    spoken: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
 
 

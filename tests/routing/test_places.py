@@ -25,6 +25,10 @@ FINDER = PlaceFinder(shipped())
         ("在巴润工业园建厂", "150223"),
         ("二里半机场停车场", "150202"),
         ("毛其来的果园", "150202"),
+        ("我在东河开了个理发店", "150202"),
+        ("东河这边的老楼", "150202"),
+        ("我们青山一家饭店的油烟", "150204"),
+        ("我是白云的，矿上欠运费", "150206"),
     ],
 )
 def test_a_district_is_found_by_name_alias_township_park_and_landmark(text: str, district: str) -> None:
@@ -39,9 +43,25 @@ def test_every_name_in_the_rules_leads_to_its_own_district(district: District) -
     assert found == dict.fromkeys(names, district.code)
 
 
-@pytest.mark.parametrize("text", ["", "货款拖了两年", "包头市政府旁边", "我希望园区多办些活动", "高新区"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "货款拖了两年",
+        "包头市政府旁边",
+        "我希望园区多办些活动",
+        "高新区",
+        "住在东河街",
+        "绿水青山的保护",
+        "回到白云山庄",
+    ],
+)
 def test_a_text_that_names_no_district_has_none(text: str) -> None:
     assert FINDER.find(text) == PlaceFinding(None)
+
+
+def test_a_spoken_short_name_counts_for_nothing_beside_another_city() -> None:
+    assert FINDER.find("在武汉，我去青山那边看过") == PlaceFinding(None, out_of_town=("武汉",))
 
 
 def test_two_districts_named_once_each_are_rivals_and_neither_is_chosen() -> None:
