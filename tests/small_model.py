@@ -8,7 +8,7 @@ from app.classify.evaluate import measure
 from app.classify.train import Trained, train
 from app.rulebook.shapes import Rulebook
 
-DATA = Path(__file__).parent / "classify" / "data"
+DATA = Path(__file__).parent / "classify" / "data" / "small"
 
 
 def train_small(rulebook: Rulebook, name: str = "small", seed: int = 0) -> Trained:

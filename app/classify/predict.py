@@ -227,17 +227,22 @@ def spread(shares: Numbers, confidence: float) -> Numbers:
     None passes the first: what would is cut to it and handed on to those below.
     """
     confidence = max(confidence, 1 / len(shares))
+    best = int(shares.argmax())
     # A trace for everyone, so that what is left can always be handed on.
     shares = shares + SHARE_TRACE
-    best = int(shares.argmax())
     rest = shares.sum() - shares[best]
+    if rest <= 0:
+        return np.ones_like(shares)
     found: Numbers = shares * ((1 - confidence) / rest)
     found[best] = confidence
-    if found.max() <= confidence:
+    # A hair below, so that the first stays the first where all are even.
+    cap, left = confidence * (1 - SHARE_TRACE), 1 - confidence
+    if (found > cap).sum() == 1:
         return found
-    left = 1 - confidence
-    for place in np.argsort(-shares, kind="stable")[1:]:
-        found[place] = min(confidence, left * shares[place] / rest)
+    for place in np.argsort(-shares, kind="stable"):
+        if place == best:
+            continue
+        found[place] = min(cap, left * shares[place] / rest)
         left -= found[place]
         rest -= shares[place]
     return found

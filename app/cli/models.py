@@ -225,15 +225,18 @@ def _measured(
 
 
 def _kept(names: Sequence[str], models_dir: Path, rulebook: Rulebook) -> dict[str, dict[str, Any]]:
-    """Return the figures that a model was saved with: on batches left out, and on the frozen set."""
+    """Return what models were saved with from batches left out, and what they say of the frozen set now."""
     found = {}
+    golds = frozen_set(models_dir, rulebook)
     for name in names:
         start = time.perf_counter()
         classifier = load(models_dir, rulebook, name)
         loaded = time.perf_counter() - start
-        metrics = load_metrics(models_dir, name)
-        found[f"{name} 整批留出"] = metrics["held_out"]
-        found[f"{name} 固定检验集"] = {**metrics[FROZEN], **_cost(classifier, frozen_set(models_dir, rulebook), loaded)}
+        kept = load_metrics(models_dir, name).get("held_out")
+        if kept:
+            found[f"{name} 整批留出"] = kept
+        answers = [answer(classifier, gold, rulebook) for gold in golds]
+        found[f"{name} 固定检验集"] = {**measure(answers, rulebook.short), **_cost(classifier, golds, loaded)}
     return found
 
 

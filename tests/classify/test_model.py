@@ -20,12 +20,12 @@ from app.classify.artefact import (
     promote,
     save_artefact,
 )
-from app.classify.corpus import read_corpus
 from app.classify.calibration import Grouping, best_temperature, threshold_for
+from app.classify.corpus import read_corpus
 from app.classify.evaluate import answer, measure
 from app.classify.gold import gold_of
-from app.classify.report import as_page, as_text, card
 from app.classify.predict import Classifier, load, unit_of_tag
+from app.classify.report import as_page, as_text, card
 from app.classify.train import train
 from app.rulebook.shapes import Rulebook
 from app.settings import HOME
