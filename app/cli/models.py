@@ -197,7 +197,11 @@ def evaluate(
 
 
 def _rival(models_dir: Path, name: str, label: str) -> list[str]:
-    now = current_model(models_dir).name
+    """Return the model in use, to stand beside another one; none where it cannot be loaded any more."""
+    try:
+        now = load_artefact(models_dir).name
+    except ModelError:
+        return []
     return [now] if now != name and not label else []
 
 

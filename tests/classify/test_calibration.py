@@ -103,9 +103,16 @@ def test_a_threshold_never_lets_more_than_its_budget_through_wrong(
 
 def test_the_alarm_threshold_spends_the_false_alarm_budget() -> None:
     sure = np.linspace(0, 1, 1001)
-    truth = np.zeros(1001, dtype=bool)
-    assert (sure >= alarm_threshold(sure, truth)).mean() == pytest.approx(0.02, abs=0.002)
-    assert alarm_threshold(sure[:0], truth[:0]) == 0.5
+    truth, batch = np.zeros(1001, dtype=bool), np.full(1001, "a")
+    assert (sure >= alarm_threshold(sure, truth, batch)).mean() == pytest.approx(0.03, abs=0.002)
+    assert alarm_threshold(sure[:0], truth[:0], batch[:0]) == 0.5
+
+
+def test_a_batch_about_danger_does_not_count_for_the_false_alarms() -> None:
+    sure = np.concatenate([np.linspace(0, 0.5, 500), np.linspace(0.5, 1, 100)])
+    truth = np.concatenate([np.zeros(500, dtype=bool), np.arange(100) % 2 == 0])
+    batch = np.array(["plain"] * 500 + ["danger"] * 100)
+    assert alarm_threshold(sure, truth, batch) < 0.5
 
 
 def test_drift_is_nothing_for_the_same_confidences_and_large_for_others() -> None:
