@@ -1,6 +1,7 @@
 """create_app(): the HTTP service with everything wired, and the checks that stand before its start."""
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -219,8 +220,8 @@ def _measure(office: Office) -> None:
     OVERDUE_TICKETS.set(late)
     OUTBOX_WAITING.set(waits)
     OUTBOX_DEAD.set(dead)
-    if shift is not None:
-        MODEL_DRIFT.set(shift)
+    # Not a number until there are enough answers: a nought would say that nothing has changed.
+    MODEL_DRIFT.set(math.nan if shift is None else shift)
 
 
 def _model_shift(office: Office, session: Session) -> float | None:

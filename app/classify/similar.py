@@ -6,6 +6,7 @@ another of its kind. Hashes and weights do not depend on the model, only on how 
 """
 
 import hashlib
+import itertools
 import math
 import re
 import struct
@@ -83,13 +84,24 @@ class SignatureMaker:
         return Signature({term_hash(term): weight / length for term, weight in heaviest})
 
     def shared_terms(self, title: str, text: str, other: Signature) -> list[str]:
-        """Return the words of a text that another's signature holds too, heaviest first; pairs inside a word are left out."""
-        shared = [term[2:] for term, _ in self._weighed(title, text)[:TERMS_KEPT] if term_hash(term) in other.weights]
-        shown: list[str] = []
-        for term in sorted(shared, key=len, reverse=True):
-            if not any(term in longer for longer in shown):
-                shown.append(term)
-        return sorted(shown, key=shared.index)[:SHARED_SHOWN]
+        """Return the pieces of a text that another's signature holds too, the weightiest first.
+
+        Terms that overlap in the text are told as one piece (锦棠 and 棠花 and 花园 as 锦棠花园).
+        """
+        clean = normalise(f"{title}\n{text}")
+        weights = [0.0] * len(clean)
+        for name, weight in self._weighed(title, text)[:TERMS_KEPT]:
+            if term_hash(name) in other.weights:
+                for found in re.finditer(re.escape(name[2:]), clean):
+                    for place in range(*found.span()):
+                        weights[place] = max(weights[place], weight)
+        pieces: dict[str, float] = {}
+        for covered, run in itertools.groupby(range(len(clean)), key=lambda place: weights[place] > 0):
+            places = list(run)
+            if covered:
+                piece = clean[places[0] : places[-1] + 1]
+                pieces[piece] = max(pieces.get(piece, 0.0), sum(weights[place] for place in places))
+        return sorted(pieces, key=lambda piece: -pieces[piece])[:SHARED_SHOWN]
 
     def _weighed(self, title: str, text: str) -> list[tuple[str, float]]:
         """Return a text's terms by weight, heaviest first."""
