@@ -212,6 +212,7 @@ class Tag(Rule):
         concerns_conduct: whether such an appeal complains of enforcement, conduct or integrity of a public body.
         statutory_limit: name of a statutory limit in limits.yaml that replaces the city's closing limit.
         form_facts: facts of the intake form that settle this tag without the classifier.
+        rare: seldom meant by callers, or general: it must be spoken for more clearly than others to be answered.
     """
 
     code: TagCode
@@ -231,6 +232,7 @@ class Tag(Rule):
     statutory_limit: str = ""
     synonyms: tuple[str, ...] = ()
     form_facts: tuple[FormFact, ...] = ()
+    rare: bool = False
 
     @property
     def by_place(self) -> bool:
