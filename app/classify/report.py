@@ -170,6 +170,6 @@ def card(artefact: Artefact, held_out: Metrics, frozen: Metrics, corpus: Mapping
 def _thresholds_told(artefact: Artefact) -> str:
     budget, hardest = (artefact.details[name] for name in ("error_budget", "hardest_budget"))
     return (
-        f"- 自动派单门槛 {artefact.threshold:.4f}：整批留出时错派全部不超过 {budget:.0%}、最难的一组不超过 {hardest:.0%}；"
+        f"- 自动派单门槛 {artefact.threshold:.4f}：整批留出时错派全部不超过 {budget:.1%}、最难的一组不超过 {hardest:.0%}；"
         f"{len(artefact.tag_thresholds)} 个标签错派偏多，另有更高的门槛"
     )

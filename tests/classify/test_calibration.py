@@ -104,7 +104,7 @@ def test_a_threshold_never_lets_more_than_its_budget_through_wrong(
 def test_the_alarm_threshold_spends_the_false_alarm_budget() -> None:
     sure = np.linspace(0, 1, 1001)
     truth, batch = np.zeros(1001, dtype=bool), np.full(1001, "a")
-    assert (sure >= alarm_threshold(sure, truth, batch)).mean() == pytest.approx(0.03, abs=0.002)
+    assert (sure >= alarm_threshold(sure, truth, batch)).mean() == pytest.approx(0.05, abs=0.002)
     assert alarm_threshold(sure[:0], truth[:0], batch[:0]) == 0.5
 
 
