@@ -3,6 +3,7 @@
 Plain numpy; scikit-learn is needed only to train.
 """
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,4 +264,8 @@ def load(models_dir: Path, rulebook: Rulebook, name: str = "") -> Classifier:
     Raises:
         ModelError: there is no such model, or it is damaged, tampered with or of another format.
     """
-    return Classifier(load_artefact(models_dir, name), unit_of_tag(rulebook))
+    classifier = Classifier(load_artefact(models_dir, name), unit_of_tag(rulebook))
+    # The vocabulary lives as long as the process: the collector must not walk its many objects in the midst of an answer.
+    gc.collect()
+    gc.freeze()
+    return classifier
