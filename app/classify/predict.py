@@ -106,6 +106,7 @@ class Classifier:
 
     def __init__(self, artefact: Artefact, unit_of_tag: dict[str, str] | None) -> None:
         self.version = artefact.name
+        self.foreign = unit_of_tag is None
         self.threshold, self._tag_thresholds = artefact.threshold, artefact.tag_thresholds
         self.confidences = artefact.confidences
         self.maker = TermMaker(artefact.own_words)

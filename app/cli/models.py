@@ -223,6 +223,9 @@ def _measured(
         start = time.perf_counter()
         classifier = _classifier(models_dir, rulebook, name)
         loaded = time.perf_counter() - start
+        if classifier.foreign != bool(label):
+            told = "判的是单位，不要给 --label" if label else "按外来标签训练，请用 --label 指出标签字段"
+            raise InvalidInputError(f"模型 {name} {told}")
         answers = [answer(classifier, gold, rulebook) for gold in golds]
         found[name] = {**measure(answers, str if label else rulebook.short), **_cost(classifier, golds, loaded)}
     return found
@@ -336,9 +339,7 @@ def check_corpus(
     faults = check(rows, rulebook, read_batches(folder), least)
     others = [gold.text for gold in frozen_set(settings.models_dir, rulebook)] if corpus is None else []
     if against:
-        others += [
-            json.loads(line)["text"] for line in against.read_text(encoding="utf-8").splitlines() if line.strip()
-        ]
+        others += [text for _, text in read_labelled(against, "text")[0]]
     if others:
         faults += check_against(rows, others)
         console.print(f"与 {len(others)} 条对照文本比过")

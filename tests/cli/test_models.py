@@ -154,6 +154,9 @@ def test_any_labelled_file_can_be_trained_on_and_judged(run: Run, tmp_path: Path
         done(run("evaluate", "--model", "public", "--input", str(file), "--label", "kind", "--format", "json"))
     )
     assert told["public"]["unit_top1"] > 0.9
+    refused = run("evaluate", "--model", "public", "--input", str(file))
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
     done(run("classify", "--model", "public", "--input", str(file), "--output", str(tmp_path / "out.jsonl")))
     first = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert first["label"] in {"投诉", "咨询"}
@@ -191,6 +194,9 @@ def test_corpus_check_compares_with_texts_that_must_not_enter(run: Run, tmp_path
     )
     assert refused.returncode == 1
     assert "与对照第 1 条相同或近似" in refused.stderr
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("{}", encoding="utf-8")
+    assert "bad.jsonl:1" in run("corpus", "check", "--corpus", str(models / "corpus"), "--against", str(bad)).stderr
     empty = tmp_path / "other.jsonl"
     empty.write_text(
         json.dumps({"text": "完全无关的另一段话，说的是云彩和山羊。"}, ensure_ascii=False), encoding="utf-8"
