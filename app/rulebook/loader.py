@@ -39,9 +39,18 @@ ALWAYS_LIMITED = (
     LimitStep.FIRST_DISPATCH,
     LimitStep.SIGN,
     LimitStep.RETURN_REQUEST,
+    LimitStep.RETURN_RULING,
+    LimitStep.ARBITRATION,
     LimitStep.FIRST_CONTACT,
     LimitStep.CLOSING,
+    LimitStep.EXTENSION_RULING,
+    LimitStep.SUSPENSION,
+    LimitStep.SUSPENSION_RULING,
     LimitStep.REVIEW,
+    LimitStep.CALLBACK,
+    LimitStep.REASSESSMENT,
+    LimitStep.REWORK,
+    LimitStep.SUPPLEMENT,
 )
 Loaded = TypeVar("Loaded", bound=Rule)
 Path_ = tuple[str | int, ...]

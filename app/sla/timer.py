@@ -56,10 +56,19 @@ def reach(rule: LimitRule, start: datetime, calendar: WorkingCalendar) -> Reach:
     Raises:
         ValueError: as for `due`.
     """
-    counting = COUNTINGS.get(rule.unit)
+    return count(rule.unit, rule.amount, start, calendar)
+
+
+def count(unit: LimitUnit, amount: Decimal, start: datetime, calendar: WorkingCalendar) -> Reach:
+    """Return where an amount of time ends, counted as limits are.
+
+    Raises:
+        ValueError: the unit is no duration, 自然日 are not whole, or the start has no time zone.
+    """
+    counting = COUNTINGS.get(unit)
     if counting is None:
-        raise ValueError(f"{rule.code}：“{rule.unit}”不是时长，不能推算到期时间")
-    return counting(calendar, start, rule.amount)
+        raise ValueError(f"“{unit}”不是时长，不能推算到期时间")
+    return counting(calendar, start, amount)
 
 
 def limit_text(rule: LimitRule) -> str:
@@ -100,6 +109,25 @@ def dispatch_dues(
         require(limits, LimitStep.CLOSING, case, day),
     )
     return tuple(due(rule, dispatched_at, calendar) for rule in rules)
+
+
+def after_pause(due_at: datetime, began: datetime, ended: datetime, calendar: WorkingCalendar) -> datetime:
+    """Return a due time after a pause: as much office time is left when it ends as was left when it began.
+
+    A pause over a weekend or a holiday so costs exactly its working time; a due time with no office time left when the
+    pause began (a statutory one that falls outside it) moves by the pause itself.
+
+    Raises:
+        ValueError: a moment has no time zone.
+    """
+    left = calendar.office_time_between(began, due_at)
+    if not left:
+        return due_at + (ended - began)
+    for opens, closes in calendar.windows_from(ended):
+        if left <= closes - opens:
+            return (opens + left).astimezone(UTC)
+        left -= closes - opens
+    raise ValueError("工作日历没有尽头以前的办公时间")
 
 
 def _elapsed(start: datetime, minutes: Decimal) -> Reach:
