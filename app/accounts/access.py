@@ -71,8 +71,39 @@ class Verb(StrEnum):
     TICKET_CONTACT = "ticket.contact"
     TICKET_DISPATCH = "ticket.dispatch"
     TICKET_CORRECT = "ticket.correct"
+    TICKET_ASK_INFO = "ticket.ask_info"
+    TICKET_SUPPLEMENT = "ticket.supplement"
+    TICKET_ANSWER = "ticket.answer"
+    TICKET_MERGE = "ticket.merge"
+    TICKET_SPLIT = "ticket.split"
+    TICKET_WITHDRAW = "ticket.withdraw"
+    TICKET_INVALIDATE = "ticket.invalidate"
+    TICKET_RESTORE = "ticket.restore"
+    TICKET_SUPPORT = "ticket.support"
+    TICKET_RECLASSIFY = "ticket.reclassify"
+    TICKET_STATUTE = "ticket.statute"
     TICKET_SIGN = "ticket.sign"
+    TICKET_OBJECT = "ticket.object"
+    TICKET_RULE = "ticket.rule"
+    TICKET_ARBITRATE = "ticket.arbitrate"
+    TICKET_RECORD_CONTACT = "ticket.record_contact"
+    TICKET_INTERIM = "ticket.interim"
     TICKET_REPLY = "ticket.reply"
+    TICKET_EXTEND = "ticket.extend"
+    TICKET_SUSPEND = "ticket.suspend"
+    TICKET_RESUME = "ticket.resume"
+    TICKET_RULE_TIME = "ticket.rule_time"
+    TICKET_ASSIGN = "ticket.assign"
+    TICKET_REVIEW = "ticket.review"
+    TICKET_CALLBACK = "ticket.callback"
+    TICKET_REASSESS = "ticket.reassess"
+    TICKET_PROMISE = "ticket.promise"
+    TICKET_ARCHIVE = "ticket.archive"
+    TICKET_URGE = "ticket.urge"
+    TICKET_HARD = "ticket.hard"
+    TICKET_CONFER = "ticket.confer"
+    DESK_READ = "desk.read"
+    RULING_READ = "ruling.read"
     QUEUE_READ = "queue.read"
     TRIAGE_READ = "triage.read"
     OVERDUE_READ = "overdue.read"
@@ -113,8 +144,47 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     },
     Verb.TICKET_DISPATCH: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_CORRECT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_ASK_INFO: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_SUPPLEMENT: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_ANSWER: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_MERGE: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_SPLIT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_WITHDRAW: {
+        **_rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+        Role.CHANNEL: Rows.OWN_CHANNEL,
+    },
+    Verb.TICKET_INVALIDATE: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_RESTORE: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_SUPPORT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_RECLASSIFY: _rows((Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_STATUTE: _rows((Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_SIGN: dict(_UNIT_ROWS),
+    Verb.TICKET_OBJECT: dict(_UNIT_ROWS),
+    Verb.TICKET_RULE: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_ARBITRATE: _rows((Role.SUPERVISOR,), Rows.ALL),
+    Verb.TICKET_RECORD_CONTACT: dict(_UNIT_ROWS),
+    Verb.TICKET_INTERIM: dict(_UNIT_ROWS),
     Verb.TICKET_REPLY: dict(_UNIT_ROWS),
+    Verb.TICKET_EXTEND: dict(_UNIT_ROWS),
+    Verb.TICKET_SUSPEND: dict(_UNIT_ROWS),
+    Verb.TICKET_RESUME: dict(_UNIT_ROWS),
+    # Time is given by whoever reviews, never by whoever asks.
+    Verb.TICKET_RULE_TIME: _rows((Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_ASSIGN: dict(_UNIT_ROWS),
+    Verb.TICKET_REVIEW: _rows((Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
+    # Never the handling unit: a callback is the hotline's own.
+    Verb.TICKET_CALLBACK: _rows((Role.CALLBACK, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_REASSESS: _rows((Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_PROMISE: _rows((Role.REVIEWER, Role.CALLBACK, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_ARCHIVE: _rows((Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_URGE: {
+        **_rows((Role.OPERATOR, Role.DISPATCHER, Role.CALLBACK, Role.SUPERVISOR), Rows.ALL),
+        Role.CHANNEL: Rows.OWN_CHANNEL,
+    },
+    Verb.TICKET_HARD: _rows((Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
+    Verb.TICKET_CONFER: _rows((Role.SUPERVISOR,), Rows.ALL),
+    Verb.DESK_READ: _rows((Role.DISPATCHER, Role.REVIEWER, Role.CALLBACK, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
+    Verb.RULING_READ: _rows((*HOTLINE, Role.AUDITOR), Rows.NOT_ROW_BOUND),
     Verb.QUEUE_READ: {
         **_UNIT_ROWS,
         **_rows((Role.SUPERVISOR, Role.DISPATCHER, Role.AUDITOR), Rows.ALL),

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.classify.artefact import ModelError
 from app.classify.batch import LineError
 from app.classify.corpus import CorpusError
-from app.cli import accounts, demo, doctor, learning, models, rules, run
+from app.cli import accounts, clocks, demo, doctor, learning, models, rules, run
 from app.errors import HotlineError
 from app.main import StartError
 from app.rulebook.loader import RulebookError
@@ -33,6 +33,7 @@ app.add_typer(models.models_app, name="models")
 app.command("index-similar")(learning.index_similar)
 app.add_typer(learning.feedback_app, name="feedback")
 app.add_typer(models.corpus_app, name="corpus")
+app.add_typer(clocks.clocks_app, name="clocks")
 app.add_typer(accounts.staff_app, name="staff")
 app.add_typer(accounts.keys_app, name="keys")
 

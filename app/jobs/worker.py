@@ -11,7 +11,14 @@ from app.accounts.service import forget_old_failures
 from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
 from app.tickets.office import Office
 from app.tickets.submission import forget_old_keys
-from app.tickets.upkeep import alarm_urgent_triage, hand_over_merged
+from app.tickets.upkeep import (
+    alarm_urgent_triage,
+    hand_over_merged,
+    join_parents,
+    propose_hard_cases,
+    resume_suspended,
+    sign_for_the_silent,
+)
 
 log = logging.getLogger("hotline.worker")
 
@@ -19,9 +26,13 @@ log = logging.getLogger("hotline.worker")
 def one_round(office: Office, send: Send | None) -> dict[str, int]:
     """Do everything that is due once; returns how much of each was done."""
     done = {}
-    with office.database.write() as session:
-        done["alarms"] = alarm_urgent_triage(session)
-    done["handed_over"] = hand_over_merged(office.database, office.desk)
+    database, desk = office.database, office.desk
+    done["alarms"] = alarm_urgent_triage(database)
+    done["handed_over"] = hand_over_merged(database, desk)
+    done["signed_for"] = sign_for_the_silent(database)
+    done["resumed"] = resume_suspended(database, desk)
+    done["joined"] = join_parents(database)
+    done["hard_proposed"] = propose_hard_cases(database)
     done["notices"] = deliver_due(office.database, send) if send else 0
     with office.database.write() as session:
         old = clock.now() - timedelta(hours=office.settings.idempotency_hours)

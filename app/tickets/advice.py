@@ -11,17 +11,20 @@ from app.classify.predict import Turn
 from app.errors import UnavailableError
 from app.rulebook.shapes import Rulebook
 from app.tickets import queries
+from app.tickets.casefile import ruling_view
 from app.tickets.forms import PreviewForm
 from app.tickets.intake import Desk, Judged
 from app.tickets.lifecycle import State
 from app.tickets.masking import mask_text
-from app.tickets.schemas import Judgement, MatterView, Preview, SimilarPage, SimilarView, TurnView
+from app.tickets.returning import precedents
+from app.tickets.schemas import Judgement, MatterView, Preview, RulingView, SimilarPage, SimilarView, TurnView
 from app.tickets.similar import Found, Wanted, similar, wanted_for
 from app.tickets.tables import Ticket, TicketText
 from app.tickets.views import unit_view
 
 SIMILAR_SHOWN = 10
 SIMILAR_IN_PREVIEW = 3
+PRECEDENTS_IN_PREVIEW = 3
 SIMILAR_DAYS = 180
 
 
@@ -45,7 +48,14 @@ def preview(
         matters=_matters(form, desk),
         turn=_turn(form, judged, desk),
         similar=_similar_to(session, caller, form, desk, enterprise),
+        precedents=_precedents(session, caller, judgement, desk),
     )
+
+
+def _precedents(session: Session, caller: Caller, judgement: Judgement, desk: Desk) -> list[RulingView]:
+    if judgement.tag is None or caller.rows(Verb.RULING_READ) is None:
+        return []
+    return [ruling_view(row, desk.rulebook) for row in precedents(session, judgement.tag.code, PRECEDENTS_IN_PREVIEW)]
 
 
 def _matters(form: PreviewForm, desk: Desk) -> list[MatterView]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -12,17 +13,18 @@ from app import clock
 from app.accounts.access import Caller, Role, Verb
 from app.accounts.api import Allow
 from app.accounts.service import special_supervisor
-from app.errors import FieldFault, ForbiddenError, InvalidInputError
+from app.errors import FieldFault, ForbiddenError, InvalidInputError, UnavailableError
 from app.paging import PAGE_DEFAULT, PAGE_MAX
-from app.rulebook.shapes import Rulebook
-from app.tickets import advice, assembly, queries, service, submission
-from app.tickets.forms import ContactRequest, CorrectForm, DispatchForm, PreviewForm, ReplyForm, TicketForm
+from app.rulebook.shapes import LimitUnit, Rulebook
+from app.sla.timer import count
+from app.tickets import advice, assembly, queries, search, submission
+from app.tickets.forms import PreviewForm, TicketForm
 from app.tickets.intake import find_unit, judge
 from app.tickets.lifecycle import State
 from app.tickets.office import Office
 from app.tickets.schemas import (
-    ContactView,
     EventView,
+    ExplainView,
     Judgement,
     OverduePage,
     Preview,
@@ -34,7 +36,7 @@ from app.tickets.schemas import (
     TicketView,
 )
 from app.tickets.submission import NewTicket, RepeatKey, Stored
-from app.tickets.views import judgement_view, submitted_view
+from app.tickets.views import explain_view, judgement_view, submitted_view
 from app.web import NO_CONTROL, PROBLEM, database_of
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -77,7 +79,7 @@ def office_of(request: Request) -> Office:
 OfficeOf = Annotated[Office, Depends(office_of)]
 
 
-def _version(if_match: str | None) -> int | None:
+def version_of(if_match: str | None) -> int | None:
     """Return the version an If-Match header names."""
     if if_match is None or if_match.strip() == "*":
         return None
@@ -91,6 +93,8 @@ def _version(if_match: str | None) -> int | None:
 def _check_channel(form: PreviewForm, caller: Caller) -> None:
     if form.override and caller.rows(Verb.TICKET_OVERRIDE) is None:
         raise ForbiddenError(f"{caller.role.label}不能指定标签、单位或紧急程度（override）")
+    if isinstance(form, TicketForm) and form.answered and caller.rows(Verb.TICKET_ANSWER) is None:
+        raise ForbiddenError(f"{caller.role.label}不能登记直办办结（answered）")
     if isinstance(form, TicketForm) and caller.role is Role.CHANNEL and form.channel != caller.channel:
         raise ForbiddenError(f"本密钥只能以渠道“{caller.channel}”提交")
 
@@ -132,7 +136,8 @@ def submit(
     if not stored.created:
         response.status_code = 200
     response.headers["Location"] = f"/api/v1/tickets/{stored.number}"
-    return submitted_view(stored.number, stored.accepted_at, stored.judgement)
+    code = office.sealer.enquiry_code(stored.number)
+    return submitted_view(stored.number, stored.accepted_at, stored.judgement, code)
 
 
 def _find_repeat(request: Request, caller: Caller, repeat: RepeatKey | None) -> Stored | None:
@@ -150,8 +155,25 @@ def _store(form: TicketForm, request: Request, office: Office, caller: Caller, r
     number = office.numbers.take(at)
     with database_of(request).write() as session:
         supervisor = special_supervisor(session) if judged.state is State.SPECIAL else None
-        new = NewTicket(number, at, form, judged, judgement, caller, supervisor, signature)
+        new = NewTicket(
+            number,
+            at,
+            form,
+            judged,
+            judgement,
+            caller,
+            supervisor,
+            signature,
+            partner=_partner(form, office.desk.rulebook),
+        )
         return submission.submit(session, new, office.sealer, repeat)
+
+
+def _partner(form: TicketForm, rulebook: Rulebook) -> str:
+    """Return the code of the unit that joined a 三方通话."""
+    if form.answered is None or form.answered.partner is None:
+        return ""
+    return find_unit(form.answered.partner, rulebook, "/answered/partner").code
 
 
 def _body_hash(form: TicketForm) -> str:
@@ -175,6 +197,18 @@ def list_tickets(
     wanted = queries.ListFilter(state, tag, code, urgent, channel, external_number, updated_since)
     with office.database.read() as session:
         return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), caller, rulebook)
+
+
+@router.get("/search", summary="检索")
+def search_tickets(
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_LIST))],
+    q: Annotated[str, Query(min_length=1, max_length=60, pattern=NO_CONTROL, description="编号、词语或企业全称")],
+    cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
+) -> TicketPage:  # fmt: skip
+    """Tickets that hold every word (number, title, masked content), or whose enterprise has that name; newest first."""
+    with office.database.read() as session:
+        page = search.search(session, caller, q, office.sealer, cursor, limit)
+        return assembly.ticket_page(page, caller, office.desk.rulebook)
 
 
 @router.get("/triage", summary="待派单（需人工判断）")
@@ -202,12 +236,28 @@ def list_overdue(
         return assembly.overdue_page(page, holders, moment, rulebook)
 
 
+@router.get("/desk", summary="热线自办环节队列")
+def read_desk(
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.DESK_READ))],
+    step: Annotated[
+        Literal["首次派单", "退单审核", "裁定", "延期审批", "挂起审批", "办结审核", "回访", "复核", "补充材料"],
+        Query(description="热线哪一个环节"),
+    ],
+    cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
+) -> TicketPage:  # fmt: skip
+    """Tickets for which the hotline itself owes a step (派单、审核、回访 …), what is due first first."""
+    with office.database.read() as session:
+        page = queries.desk(session, caller, step, cursor, limit)
+        return assembly.ticket_page(page, caller, office.desk.rulebook)
+
+
 @router.get("/queue", summary="承办单位队列")
 def read_queue(
     office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.QUEUE_READ))],
     unit: Annotated[UnitQuery, Query(description="督办、派单、审计人员可指定任一单位")] = None,
     state: Annotated[
-        Literal["awaiting_sign", "in_progress", "replied", "informed"] | None, Query(description="不填为未答复的")
+        Literal["awaiting_sign", "in_progress", "returning", "suspended", "replied", "excused", "informed"] | None,
+        Query(description="不填为未答复的"),
     ] = None,
     tag: Annotated[str | None, Query(pattern=r"^\d{4}$")] = None,
     due_before: Moment | None = None, urgent: bool | None = None, role: Literal["lead", "support"] | None = None,
@@ -236,7 +286,27 @@ def _queue_unit(unit: str | None, caller: Caller, rulebook: Rulebook) -> str:
     return find_unit(unit, rulebook, "?unit").code
 
 
-def _seen(session: Session, number: str, response: Response, office: Office, caller: Caller) -> TicketView:
+@router.get("/calendar/explain", summary="时限推算说明", tags=["规则"])
+def explain_calendar(
+    office: OfficeOf, _caller: Annotated[Caller, Depends(Allow(Verb.REFERENCE_READ))],
+    start: Annotated[Moment, Query(alias="from", description="起算时间，带时区")],
+    amount: Annotated[Decimal, Query(gt=0, le=400, max_digits=6, decimal_places=2)],
+    unit: Annotated[Literal["分钟", "小时", "办公小时", "工作日", "自然日"], Query(description="单位")] = "工作日",
+) -> ExplainView:  # fmt: skip
+    """How a limit is counted: every slice that counts, and every day between that does not, with why.
+
+    Refused where it would rest on a year whose calendar is not imported: an explanation must not be a guess.
+    """
+    calendar = office.desk.calendar
+    end = count(LimitUnit(unit), amount, start, calendar)
+    if end.provisional:
+        raise UnavailableError(
+            f"{end.due.year} 年日历尚未导入（已导入至 {calendar.covered_until}），不能说明；请先导入该年日历"
+        )
+    return explain_view(start, end, calendar)
+
+
+def seen(session: Session, number: str, response: Response, office: Office, caller: Caller) -> TicketView:
     """Return a ticket as a caller may see it, with its version in the ETag."""
     session.flush()
     view = assembly.ticket_view(queries.one(session, number, caller), caller, office.desk.rulebook, office.sealer)
@@ -250,7 +320,7 @@ def read_ticket(
 ) -> TicketView:
     """Where the ticket is, who has it, since when, why them, until when, and what happens next."""
     with office.database.read() as session:
-        return _seen(session, number, response, office, caller)
+        return seen(session, number, response, office, caller)
 
 
 @router.get("/tickets/{number}/routing", summary="为什么派给它")
@@ -283,64 +353,3 @@ def read_events(
     with office.database.read() as session:
         history = queries.history(session, number, caller)
         return assembly.event_views(history, caller)
-
-
-# Each verb opens its session inside the endpoint and has its answer ready before the session closes: it commits before
-# the answer leaves, and no thread waits for another one's turn to write.
-
-
-@router.post("/tickets/{number}/dispatch", summary="人工派单")
-def dispatch(
-    number: Number, form: DispatchForm, response: Response, office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.TICKET_DISPATCH))], if_match: IfMatch = None,
-) -> TicketView:  # fmt: skip
-    """Send out a ticket that waits for a person."""
-    act = service.Act(number, caller, _version(if_match))
-    with office.database.write() as session:
-        service.dispatch(session, act, form, office.desk)
-        return _seen(session, number, response, office, caller)
-
-
-@router.post("/tickets/{number}/correct", summary="更正判断")
-def correct(
-    number: Number, form: CorrectForm, office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CORRECT))], if_match: IfMatch = None,
-) -> Judgement:  # fmt: skip
-    """Correct tag, type, urgency or place of a waiting ticket; it goes out as soon as nothing stands against it."""
-    act = service.Act(number, caller, _version(if_match))
-    with office.database.write() as session:
-        return service.correct(session, act, form, office.desk)[1]
-
-
-@router.post("/tickets/{number}/sign", summary="签收")
-def sign(
-    number: Number, response: Response, office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SIGN))], if_match: IfMatch = None,
-) -> TicketView:  # fmt: skip
-    """Sign for the caller's unit; signing twice is one signing."""
-    act = service.Act(number, caller, _version(if_match))
-    with office.database.write() as session:
-        service.sign(session, act)
-        return _seen(session, number, response, office, caller)
-
-
-@router.post("/tickets/{number}/reply", summary="答复")
-def reply(
-    number: Number, form: ReplyForm, response: Response, office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REPLY))], if_match: IfMatch = None,
-) -> TicketView:  # fmt: skip
-    """Answer for the caller's unit, with proof of contact."""
-    act = service.Act(number, caller, _version(if_match))
-    with office.database.write() as session:
-        service.reply(session, act, form, office.desk)
-        return _seen(session, number, response, office, caller)
-
-
-@router.post("/tickets/{number}/contact", summary="查看联系方式（留痕）")
-def contact(
-    number: Number, form: ContactRequest, office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CONTACT))],
-) -> ContactView:  # fmt: skip
-    """Show the contact in full; who looked and why is recorded."""
-    with office.database.write() as session:
-        return service.view_contact(session, service.Act(number, caller), form, office.sealer)

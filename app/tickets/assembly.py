@@ -29,10 +29,20 @@ from app.tickets.schemas import (
     TurnView,
 )
 from app.tickets.tables import Ticket, TicketEvent, TicketJudgement, TicketParty
-from app.tickets.views import EVENT_LABELS, PART_ROLES, PART_STATES, explain, holder_of, part_view, tag_view, unit_view
+from app.tickets.views import (
+    EVENT_LABELS,
+    HOTLINE_NAME,
+    PART_ROLES,
+    PART_STATES,
+    explain,
+    holder_of,
+    part_view,
+    tag_view,
+    unit_view,
+)
 
-HOTLINE_NAME = "12345热线营商环境专席"
 PUBLIC = "公开"
+HARDNESS = {"": "", "proposed": "提请会商", "ruled": "疑难"}
 HIDDEN_TITLE = "（隐名件，请打开查看）"
 
 
@@ -48,8 +58,10 @@ def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer
     state = State(ticket.state)
     return TicketView(
         number=ticket.number, state=state.value, state_label=state.label,
-        holder=holder_of(ticket, whole.supervisor, rulebook), since=_since(whole), due_at=ticket.due_at,
-        due_provisional=ticket.due_provisional, next=NEXT_STEPS[state], next_step=ticket.next_step,
+        holder=holder_of(ticket, whole.supervisor, rulebook), since=ticket.held_since, due_at=ticket.due_at,
+        due_provisional=ticket.due_provisional, original_due_at=ticket.original_due_at, overdue_at=ticket.overdue_at,
+        closing=ticket.closing, solved=ticket.solved, hardness=HARDNESS[ticket.hardness], returns=ticket.returns,
+        reworks=ticket.reworks, urges=ticket.urges, next=NEXT_STEPS[state], next_step=ticket.next_step,
         next_due_at=ticket.next_due_at, type=ticket.kind, urgent=ticket.urgent,
         confidentiality=ticket.confidentiality, channel=ticket.channel,
         external_number=None if hidden else ticket.external_number, tag=tag_view(tag) if tag else None, gap=ticket.gap,
@@ -77,19 +89,6 @@ def _arrears(whole: Whole, *, hidden: bool) -> ArrearsView | None:
     )
 
 
-def _since(whole: Whole) -> datetime:
-    """Return since when the present holder has the ticket."""
-    ticket = whole.ticket
-    leads = [part for part in whole.parts if part.role == "lead"]
-    match State(ticket.state):
-        case State.AWAITING_SIGN | State.IN_PROGRESS:
-            return leads[-1].dispatched_at
-        case State.AWAITING_REVIEW:
-            return leads[-1].replied_at or ticket.updated_at
-        case _:
-            return ticket.accepted_at
-
-
 def identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
     """Return the words of a text by which its caller would be found."""
     sealed = (
@@ -109,7 +108,7 @@ def _party(party: TicketParty, sealer: Sealer) -> PartyView:
 
 
 def _reply(row: object, unit: str, rulebook: Rulebook) -> ReplyView:
-    names = ("result", "contacted_at", "contact_way", "planned_on", "written_at")
+    names = ("stage", "result", "contacted_at", "contact_way", "planned_on", "written_at")
     values = {name: getattr(row, name) for name in names}
     return ReplyView(
         unit=unit_view(unit, rulebook), content=mask_text(getattr(row, "content", "")),

@@ -39,13 +39,15 @@ def _clean(text: str) -> str:
     return text.strip()
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
+    """Refuse what is empty once trimmed."""
     if not text:
         raise ValueError("不能为空")
     return text
 
 
-def _says_something(text: str) -> str:
+def says_something(text: str) -> str:
+    """Refuse what is too short to say anything."""
     if len(text) < ANSWER_CHARS:
         raise ValueError(f"至少 {ANSWER_CHARS} 个字")
     return text
@@ -55,7 +57,8 @@ def _cents(value: Decimal) -> Decimal:
     return value.quantize(Decimal("0.01"))
 
 
-def _phone(text: str) -> str:
+def phone_number(text: str) -> str:
+    """Return a phone number without spaces and brackets; refuse what cannot be one."""
     compact = re.sub(r"[\s()（）]", "", text)
     if compact and not PHONE.match(compact):
         raise ValueError("不是有效的电话号码（手机、固话带区号或 400 号码）")
@@ -78,10 +81,11 @@ def _credit_code(text: str) -> str:
 
 Clean = AfterValidator(_clean)
 Line = Annotated[str, Field(max_length=200), Clean]
-Reason = Annotated[str, Field(min_length=2, max_length=500), Clean, AfterValidator(_not_blank)]
+Reason = Annotated[str, Field(min_length=2, max_length=500), Clean, AfterValidator(not_blank)]
 Title = Annotated[str, Field(max_length=TITLE_CHARS), Clean]
-Content = Annotated[str, Field(min_length=1, max_length=CONTENT_CHARS), Clean, AfterValidator(_not_blank)]
+Content = Annotated[str, Field(min_length=1, max_length=CONTENT_CHARS), Clean, AfterValidator(not_blank)]
 Money = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=2, allow_inf_nan=False), AfterValidator(_cents)]
+Long = Annotated[str, Field(max_length=5000), Clean, AfterValidator(says_something)]
 UnitName = Annotated[str, Field(min_length=2, max_length=40), Clean]
 
 
@@ -104,7 +108,7 @@ class ContactForm(Form):
     """Who can be reached about it."""
 
     name: Annotated[str, Field(max_length=50), Clean] = ""
-    phone: Annotated[str, Field(max_length=30), Clean, AfterValidator(_phone)] = ""
+    phone: Annotated[str, Field(max_length=30), Clean, AfterValidator(phone_number)] = ""
     email: Annotated[str, Field(max_length=254), Clean, AfterValidator(_email)] = ""
     address: Line = ""
 
@@ -133,7 +137,7 @@ class ArrearsForm(Form):
 class AttachmentForm(Form):
     """What is said of an attachment; the file itself is not uploaded here."""
 
-    name: Annotated[str, Field(max_length=200), Clean, AfterValidator(_not_blank)]
+    name: Annotated[str, Field(max_length=200), Clean, AfterValidator(not_blank)]
     media_type: Annotated[str, Field(max_length=100, pattern=r"^[a-z]+/[a-z0-9.+-]+$")] = "application/octet-stream"
     size: Annotated[int, Field(ge=0, le=2**40)] = 0
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -178,10 +182,34 @@ class PreviewForm(Form):
     attachments: Annotated[tuple[AttachmentForm, ...], Field(max_length=20)] = ()
 
 
+class DirectAnswerForm(Form):
+    """How the hotline settled it itself: 在线解答, or 三方通话 with a unit's clerk (measure 29).
+
+    Attributes:
+        partner: the unit that joined the call; needed for 三方通话.
+    """
+
+    way: Literal["在线解答", "三方通话"]
+    partner: UnitName | None = None
+    content: Long
+    result: Literal["已解决", "已解释", "告知途径"] = "已解释"
+
+    @model_validator(mode="after")
+    def _call_has_a_partner(self) -> "DirectAnswerForm":
+        if self.way == "三方通话" and self.partner is None:
+            raise ValueError("三方通话须填写 partner（参加通话的单位）")
+        return self
+
+
 class TicketForm(PreviewForm):
-    """One appeal as an operator or a channel submits it; a preview may leave the channel out."""
+    """One appeal as an operator or a channel submits it; a preview may leave the channel out.
+
+    Attributes:
+        answered: the operator has settled it on the spot (直办办结); it is called back and not dispatched.
+    """
 
     channel: Channel
+    answered: DirectAnswerForm | None = None
 
 
 class DispatchForm(Form):
@@ -212,12 +240,6 @@ class CorrectForm(Form):
     reason: Reason
 
 
-class ContactRequest(Form):
-    """Why somebody needs to see the contact."""
-
-    reason: Reason
-
-
 class ReplyResult(StrEnum):
     """How a unit says the matter ended."""
 
@@ -234,21 +256,3 @@ class ContactProof(Form):
 
     at: AwareDatetime
     way: Literal["电话", "上门", "会面", "视频", "书面"]
-
-
-class ReplyForm(Form):
-    """A unit's answer: what was done, whether it is solved, and the proof of contact."""
-
-    result: ReplyResult
-    content: Annotated[str, Field(max_length=5000), Clean, AfterValidator(_says_something)]
-    contact: ContactProof
-    plan: Annotated[str, Field(max_length=1000), Clean] = ""
-    planned_on: date | None = None
-
-    @model_validator(mode="after")
-    def _unsolved_has_a_plan(self) -> "ReplyForm":
-        """A matter that cannot be solved yet needs a plan and a date (济南市热线条例第二十四条)."""
-        unsolved = self.result in {ReplyResult.UNSOLVED_FACTS, ReplyResult.UNSOLVED_POLICY}
-        if unsolved and not (self.plan and self.planned_on):
-            raise ValueError("未解决的须填写 plan（下一步计划）和 planned_on（计划日期）")
-        return self

@@ -31,11 +31,11 @@ from app.routing.engine import (
     guarded,
 )
 from app.routing.places import PlaceFinder, PlaceFinding
-from app.rulebook.shapes import Rulebook, Tag, Unit
+from app.rulebook.shapes import LimitStep, Rulebook, Tag, Unit
 from app.sla.calendar import WorkingCalendar
-from app.sla.limits import LimitCase
-from app.sla.timer import Due, dispatch_dues, first_dispatch_due, limit_text
-from app.tickets.forms import ArrearsForm, PreviewForm
+from app.sla.limits import LimitCase, require
+from app.sla.timer import Due, dispatch_dues, due, first_dispatch_due, limit_text
+from app.tickets.forms import ArrearsForm, PreviewForm, TicketForm
 from app.tickets.lifecycle import State
 
 DEFAULT_KIND = "求助"
@@ -129,7 +129,8 @@ def judge(
         )  # fmt: skip
         decision = _with_named_unit(form, decide(facts, desk.rulebook), tag, facts, desk.rulebook)
     reasons = tuple(_reasons(form, prediction, tag_source, decision, facts, desk, cleared=accused_cleared))
-    state = _state(decision, reasons)
+    answered = isinstance(form, TicketForm) and form.answered is not None
+    state = State.AWAITING_CALLBACK if answered else _state(decision, reasons)
     case = LimitCase(kind, urgent)
     notes = tuple(_notes(decision, tag, place, desk.rulebook))
     return Judged(
@@ -316,16 +317,21 @@ def _state(decision: Decision | None, reasons: tuple[Reason, ...]) -> State:
 def _dues(state: State, case: LimitCase, at: datetime, accepted_at: datetime, desk: Desk) -> tuple[Due, ...]:
     if state is State.TOLD:
         return ()
+    if state is State.AWAITING_CALLBACK:
+        rule = require(desk.rulebook.limits, LimitStep.CALLBACK, case, clock.local(at).date())
+        return (due(rule, at, desk.calendar),)
     if state is State.AWAITING_SIGN:
         return dispatch_dues(desk.rulebook, desk.calendar, case, at)
     return (first_dispatch_due(desk.rulebook, desk.calendar, case, accepted_at),)
 
 
-Handling = Literal["dispatch", "told", "special"]
+Handling = Literal["dispatch", "told", "special", "answered"]
 
 
 def handling_of(judged: Judged) -> Handling:
     """Return what becomes of the appeal as the API words it."""
+    if judged.state is State.AWAITING_CALLBACK:
+        return "answered"
     outcome = judged.decision.outcome if judged.decision else Outcome.DISPATCH
     names: dict[Outcome, Handling] = {
         Outcome.TOLD: "told", Outcome.SPECIAL: "special", Outcome.DISPATCH: "dispatch",

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from app.accounts.access import Caller, Role, Rows, Verb
@@ -12,9 +13,16 @@ from app.clock import now
 from app.errors import NotFoundError
 from app.paging import Page, Sortable, cut, decode_cursor
 from app.tickets.lifecycle import State
+from app.tickets.standing import OPEN_PHASES, UNSEEN
 from app.tickets.tables import (
+    CallbackAttempt,
+    Conference,
+    ContactAttempt,
+    DirectAnswer,
     Dispatch,
+    Promise,
     Reply,
+    Ruling,
     Ticket,
     TicketArrears,
     TicketAttachment,
@@ -23,11 +31,13 @@ from app.tickets.tables import (
     TicketNote,
     TicketParty,
     TicketText,
+    UnitRequest,
 )
 
 # Sorts after every real time: a part without an obligation comes last in a queue.
 NEVER = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
-OPEN_PARTS = ("awaiting_sign", "in_progress")
+OPEN_PARTS = tuple(phase.value for phase in OPEN_PHASES)
+HIDDEN_PARTS = tuple(phase.value for phase in UNSEEN)
 FIRST_YEAR = 2000
 
 
@@ -39,7 +49,9 @@ def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
         case Rows.OWN_UNIT:
             # An alias, so that the condition stands by itself inside queries that select parts too.
             part = aliased(Dispatch)
-            return exists().where(part.ticket_id == Ticket.id, part.unit == caller.unit, part.state != "handed_over")
+            return exists().where(
+                part.ticket_id == Ticket.id, part.unit == caller.unit, part.state.not_in(HIDDEN_PARTS)
+            )
         case Rows.OWN_CHANNEL:
             # What an operator took in is the hotline's own, whatever channel it names: a bureau may run that channel.
             own = and_(Ticket.channel == caller.channel, Ticket.created_by.like("key:%"))
@@ -80,11 +92,24 @@ def one(session: Session, number: str, caller: Caller) -> Whole:
     Raises:
         NotFoundError: there is none, or the caller may not know of it.
     """
+    return _whole(session, number, visible(caller, Verb.TICKET_READ))
+
+
+def whole(session: Session, number: str) -> Whole:
+    """Return a ticket for somebody who has proved to know it by its code.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    return _whole(session, number, true())
+
+
+def _whole(session: Session, number: str, condition: ColumnElement[bool]) -> Whole:
     statement = (
         select(Ticket, TicketText, TicketParty)
         .join(TicketText, TicketText.ticket_id == Ticket.id)
         .join(TicketParty, TicketParty.ticket_id == Ticket.id)
-        .where(Ticket.number == number, visible(caller, Verb.TICKET_READ))
+        .where(Ticket.number == number, condition)
     )
     row = session.execute(statement).one_or_none()
     if row is None:
@@ -200,6 +225,63 @@ def triage(session: Session, caller: Caller, cursor: str | None, limit: int) -> 
     return _due_first(session, statement, cursor, limit)
 
 
+def desk(session: Session, caller: Caller, step: str, cursor: str | None, limit: int) -> Page[Line]:
+    """Return tickets for which the hotline itself owes a step, what is due first first."""
+    statement = (
+        select(Ticket, TicketText.title)
+        .join(TicketText, TicketText.ticket_id == Ticket.id)
+        .where(visible(caller, Verb.DESK_READ), Ticket.desk_step == step)
+    )
+    if cursor:
+        after, ident = _moment_cursor(cursor)
+        statement = statement.where(tuple_(Ticket.desk_due_at, Ticket.id) > (after, ident))
+    rows = session.execute(statement.order_by(Ticket.desk_due_at, Ticket.id).limit(limit + 1)).all()
+    return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].desk_due_at, row[0].id))
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """Everything written about a ticket besides its events: requests, contacts, callbacks, promises, rulings, 会商."""
+
+    ticket: Ticket
+    requests: list[tuple[UnitRequest, str]]
+    contacts: list[tuple[ContactAttempt, str]]
+    callbacks: list[CallbackAttempt]
+    promises: list[Promise]
+    rulings: list[Ruling]
+    conferences: list[Conference]
+    answered: DirectAnswer | None
+    children: list[str]
+    joined: list[str]
+
+
+def case_file(session: Session, number: str, caller: Caller) -> CaseFile:
+    """Return what was written about a ticket; a unit sees its own requests and contacts only.
+
+    Raises:
+        NotFoundError: as for `one`.
+    """
+    ticket = one(session, number, caller).ticket
+    own = (Dispatch.unit == caller.unit,) if caller.role.of_unit else ()
+
+    def with_unit(table: Any) -> list[Any]:
+        statement = select(table, Dispatch.unit).join(Dispatch, Dispatch.id == table.dispatch_id)
+        rows = session.execute(statement.where(table.ticket_id == ticket.id, *own).order_by(table.id))
+        return [(row[0], row[1]) for row in rows]
+
+    def of_ticket(table: Any) -> list[Any]:
+        return list(session.scalars(select(table).where(table.ticket_id == ticket.id).order_by(table.id)))
+
+    def numbers(column: Any) -> list[str]:
+        return list(session.scalars(select(Ticket.number).where(column == ticket.id).order_by(Ticket.id)))
+
+    return CaseFile(
+        ticket, with_unit(UnitRequest), with_unit(ContactAttempt), of_ticket(CallbackAttempt), of_ticket(Promise),
+        of_ticket(Ruling), of_ticket(Conference), session.get(DirectAnswer, ticket.id), numbers(Ticket.parent_id),
+        [] if caller.role.of_unit else numbers(Ticket.main_id),
+    )  # fmt: skip
+
+
 def _due_first(session: Session, statement: Select[Ticket, str], cursor: str | None, limit: int) -> Page[Line]:
     if cursor:
         after, ident = _moment_cursor(cursor)
@@ -306,6 +388,8 @@ def queue_counts(session: Session, unit: str) -> dict[str, int]:
     sums = {
         "awaiting_sign": Dispatch.state == "awaiting_sign",
         "in_progress": Dispatch.state == "in_progress",
+        "rework": and_(is_open, Dispatch.rework > 0),
+        "suspended": Dispatch.state == "suspended",
         "replied": Dispatch.state == "replied",
         "overdue": and_(is_open, Dispatch.next_due_at < moment),
         "urgent": and_(is_open, Dispatch.urgent.is_(True)),

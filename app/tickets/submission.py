@@ -23,13 +23,19 @@ from app.routing.engine import Assignment
 from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
 from app.sla.timer import Due
+from app.tickets.acts import part_columns, ticket_columns
+from app.tickets.effects import fold
 from app.tickets.events import Chain, Happening, append
-from app.tickets.forms import TicketForm
+from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
+from app.tickets.masking import name_stem
 from app.tickets.schemas import Judgement
+from app.tickets.search import index_text
 from app.tickets.similar import store_signature
+from app.tickets.standing import Fact, Part, Standing
 from app.tickets.tables import (
+    DirectAnswer,
     Dispatch,
     Idempotency,
     Ticket,
@@ -44,6 +50,16 @@ from app.tickets.views import due_view, evidence_view
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The ticket a child was split from: its enterprise has waited since that came in."""
+
+    ticket_id: int
+    number: str
+    accepted_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
 class NewTicket:
     """One appeal, judged and ready to be stored."""
 
@@ -55,6 +71,8 @@ class NewTicket:
     caller: Caller
     special_supervisor: int | None = None
     signature: Signature | None = None
+    origin: Origin | None = None
+    partner: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,17 +129,33 @@ def submit(session: Session, new: NewTicket, sealer: Sealer, repeat: RepeatKey |
         if found is None:
             raise ConflictError("同一 Idempotency-Key 的请求刚刚失败，请重试")
         return found
-    ticket_id = _insert_ticket(session, new)
+    ticket_id = insert_ticket(session, new)
     if ticket_id is None:
         return _same_external(session, new, repeat)
     _insert_party(session, ticket_id, new.form, sealer)
+    return Stored(new.number, new.at, new.judgement, created=True)
+
+
+def insert_ticket(session: Session, new: NewTicket) -> int | None:
+    """Store a ticket with its text, first events, parts and notices; None: channel and external number are taken.
+
+    Who appeals is stored apart.
+    """
+    birth = [*_birth(new), *_first_move(new)]
+    standing = fold(Fact(item.kind, new.at, item.payload) for item in birth)
+    ticket_id = _insert_row(session, new, standing)
+    if ticket_id is None:
+        return None
     _insert_details(session, ticket_id, new)
     if new.signature:
         store_signature(session, ticket_id, new.signature)
-    note = _insert_note(session, ticket_id, new)
-    happenings = [*_birth(new, note), *_first_move(session, ticket_id, new)]
-    append(session, Chain(ticket_id, month_of(new.at), new.number), new.at, new.caller.reference, happenings)
-    return Stored(new.number, new.at, new.judgement, created=True)
+    index_text(session, ticket_id, new.number, (new.form.title, new.form.content), _to_hide(new))
+    birth[1].payload["note"] = _insert_note(session, ticket_id, new)
+    if standing.parts:
+        insert_parts(session, ticket_id, standing.parts, new.judged, new.at)
+        enqueue(session, new.at, dispatch_notices(new.number, new.judged))
+    append(session, Chain(ticket_id, month_of(new.at), new.number), new.at, new.caller.reference, birth)
+    return ticket_id
 
 
 def month_of(at: datetime) -> int:
@@ -163,25 +197,18 @@ def _same_external(session: Session, new: NewTicket, repeat: RepeatKey | None) -
     return stored
 
 
-def _insert_ticket(session: Session, new: NewTicket) -> int | None:
-    judged, form = new.judged, new.form
-    dispatched = judged.state is State.AWAITING_SIGN
-    lead = judged.decision.lead.unit if dispatched and judged.decision and judged.decision.lead else None
-    closing = due_of(judged.dues, LimitStep.CLOSING)
-    step = LimitStep.SIGN if dispatched else LimitStep.FIRST_DISPATCH
-    next_due = due_of(judged.dues, step)
+def _insert_row(session: Session, new: NewTicket, standing: Standing) -> int | None:
+    judged, form, origin = new.judged, new.form, new.origin
     statement = upsert_for(session)(Ticket).values(
+        **ticket_columns(standing),
         number=new.number, month=month_of(new.at), channel=form.channel, external_number=form.external_number or None,
-        kind=judged.kind, tag=judged.tag.code if judged.tag else "", urgent=judged.urgent,
-        confidentiality=judged.confidentiality, confidentiality_chosen=form.confidentiality is not None,
-        district=judged.place.district, callback_wanted=form.callback_wanted,
-        accused=accused_json(judged.accused), state=judged.state.value, decision=new.judgement.decision,
-        gap=new.judgement.gap, lead_unit=lead,
-        special_supervisor=new.special_supervisor if judged.state is State.SPECIAL else None,
-        accepted_at=new.at, dispatched_at=new.at if dispatched else None, due_at=closing.due_at if closing else None,
-        due_provisional=bool(closing and closing.provisional), next_step=next_due.step.value if next_due else None,
-        next_due_at=next_due.due_at if next_due else None, rulebook_version=new.judgement.rulebook_version,
-        model_version=new.judgement.model_version, created_by=new.caller.reference, version=1, updated_at=clock.now(),
+        tag=judged.tag.code if judged.tag else "", confidentiality=judged.confidentiality,
+        confidentiality_chosen=form.confidentiality is not None, district=judged.place.district,
+        callback_wanted=form.callback_wanted, accused=accused_json(judged.accused), decision=new.judgement.decision,
+        gap=new.judgement.gap, special_supervisor=new.special_supervisor if judged.state is State.SPECIAL else None,
+        accepted_at=standing.accepted_at, parent_id=origin.ticket_id if origin else None, urges=0,
+        rulebook_version=new.judgement.rulebook_version, model_version=new.judgement.model_version,
+        created_by=new.caller.reference, version=1, updated_at=clock.now(),
     )  # fmt: skip
     statement = statement.on_conflict_do_nothing(index_elements=["channel", "external_number"]).returning(Ticket.id)
     ticket_id: int | None = session.execute(statement).scalar_one_or_none()
@@ -226,7 +253,21 @@ def _insert_details(session: Session, ticket_id: int, new: NewTicket) -> None:
         session.execute(
             insert(TicketAttachment), [{"ticket_id": ticket_id, **item.model_dump()} for item in form.attachments]
         )
+    if form.answered:
+        insert_direct_answer(session, ticket_id, form.answered, new.partner, new.caller, new.at)
     insert_judgement(session, ticket_id, 1, new.judgement, new.at)
+
+
+def insert_direct_answer(
+    session: Session, ticket_id: int, form: DirectAnswerForm, partner: str, caller: Caller, at: datetime
+) -> None:
+    """Store how the hotline settled a matter itself."""
+    session.execute(
+        insert(DirectAnswer).values(
+            ticket_id=ticket_id, way=form.way, partner=partner, result=form.result, content=form.content,
+            answered_by=caller.reference, answered_at=at,
+        )
+    )  # fmt: skip
 
 
 def insert_judgement(session: Session, ticket_id: int, seq: int, judgement: Judgement, at: datetime) -> None:
@@ -254,73 +295,106 @@ def insert_note(session: Session, ticket_id: int, text: str, caller: Caller, at:
     return note_id
 
 
-def _birth(new: NewTicket, note: int | None) -> list[Happening]:
-    accepted = {
+def _to_hide(new: NewTicket) -> tuple[str, ...]:
+    """Return the words by which the caller of a 隐名 or 匿名 appeal would be found."""
+    enterprise, contact = new.form.enterprise, new.form.contact
+    if new.judged.confidentiality == "公开":
+        return ()
+    words = (enterprise.name, contact.name, contact.phone, contact.email, enterprise.credit_code, enterprise.park)
+    return (*words, contact.address, name_stem(enterprise.name))
+
+
+def _birth(new: NewTicket) -> list[Happening]:
+    accepted: dict[str, Any] = {
         "channel": new.form.channel, "type": new.judged.kind, "urgent": new.judged.urgent,
         "confidentiality": new.judged.confidentiality,
     }  # fmt: skip
-    return [Happening("accepted", accepted), Happening("judged", judged_payload(new.judgement, note))]
+    if new.origin:
+        due = new.origin.due_at.isoformat() if new.origin.due_at else None
+        accepted |= {"parent": new.origin.number, "began": new.origin.accepted_at.isoformat(), "due": due}
+    return [Happening("accepted", accepted), Happening("judged", judged_payload(new.judgement, None))]
 
 
 def judged_payload(judgement: Judgement, note: int | None) -> dict[str, Any]:
     """Return what the event of a judgement says."""
     return {
-        "decision": judgement.decision, "handling": judgement.handling,
+        "decision": judgement.decision, "handling": judgement.handling, "type": judgement.type,
+        "urgent": judgement.urgent,
         "tag": judgement.tag.code if judgement.tag else "", "tag_source": judgement.tag_source,
         "confidence": judgement.confidence, "reasons": [reason.code for reason in judgement.reasons],
         "model": judgement.model_version, "rulebook": judgement.rulebook_version, "note": note,
     }  # fmt: skip
 
 
-def _first_move(session: Session, ticket_id: int, new: NewTicket) -> list[Happening]:
+def _first_move(new: NewTicket) -> list[Happening]:
     judged = new.judged
     match judged.state:
+        case State.AWAITING_CALLBACK:
+            way = new.form.answered.way if new.form.answered else ""
+            return [
+                Happening("answered", {"way": way, "partner": new.partner, "due": _iso(judged, LimitStep.CALLBACK)})
+            ]
         case State.AWAITING_SIGN:
-            return [send_out(session, ticket_id, 1, new.number, judged, new.at)]
+            return [Happening("dispatched", dispatched_payload(1, judged))]
         case State.TOLD:
             return [Happening("told", {"tag": new.judgement.tag.code if new.judgement.tag else ""})]
         case State.SPECIAL:
-            return [Happening("made_special", {"supervisor": new.special_supervisor})]
+            waits = _iso(judged, LimitStep.FIRST_DISPATCH)
+            return [Happening("made_special", {"supervisor": new.special_supervisor, "due": waits})]
         case _:
-            due = due_of(judged.dues, LimitStep.FIRST_DISPATCH)
-            return [Happening("triaged", {"due": due.due_at.isoformat() if due else None})]
+            return [Happening("triaged", {"due": _iso(judged, LimitStep.FIRST_DISPATCH)})]
 
 
-def send_out(session: Session, ticket_id: int, round_: int, number: str, judged: Judged, at: datetime) -> Happening:
-    """Write a part for every unit of a decision, its notices, and return the event that says so."""
+def _iso(judged: Judged, step: LimitStep) -> str:
+    due = due_of(judged.dues, step)
+    if due is None:
+        raise ConflictError(f"缺少{step.value}时限，不能受理")
+    return due.due_at.isoformat()
+
+
+def dispatched_payload(round_: int, judged: Judged) -> dict[str, Any]:
+    """Return what the event of a dispatch says: who gets it, in which round, and what is due when.
+
+    Raises:
+        ConflictError: there is no lead unit.
+    """
     decision = judged.decision
-    if decision is None or decision.lead is None or judged.tag is None:
+    if decision is None or decision.lead is None:
         raise ConflictError("没有主办单位，不能派出")
-    closing = due_of(judged.dues, LimitStep.CLOSING)
-    signing = due_of(judged.dues, LimitStep.SIGN)
-    common = {
-        "ticket_id": ticket_id, "round": round_, "state": "awaiting_sign", "tag": judged.tag.code,
-        "urgent": judged.urgent, "dispatched_at": at, "updated_at": at, "dues": dues_json(judged.dues),
-        "sign_due_at": signing.due_at if signing else None, "due_at": closing.due_at if closing else None,
-        "next_step": LimitStep.SIGN.value, "next_due_at": signing.due_at if signing else None,
-    }  # fmt: skip
-    parts = [("lead", decision.lead), *(("support", item) for item in decision.supporters)]
-    rows = [{**common, "unit": item.unit, "role": role, "evidence": _evidence_json(item)} for role, item in parts]
-    session.execute(insert(Dispatch), rows)
-    facts = {"number": number, "urgent": judged.urgent, "due_at": closing.due_at.isoformat() if closing else None}
-    notices = [("ticket.dispatched", {**facts, "unit": item.unit, "role": role}) for role, item in parts]
-    notices += [("ticket.informed", {**facts, "unit": code}) for code in decision.informed]
-    _show_to_informed(session, common, decision.informed)
-    enqueue(session, at, notices)
-    payload = {
+    return {
         "round": round_, "lead": decision.lead.unit, "supporters": [item.unit for item in decision.supporters],
-        "informed": list(decision.informed),
+        "informed": list(decision.informed), "provisional": any(due.provisional for due in judged.dues),
         "dues": {due.step.value: due.due_at.isoformat() for due in judged.dues},
     }  # fmt: skip
-    return Happening("dispatched", payload)
 
 
-def _show_to_informed(session: Session, common: dict[str, Any], units: tuple[str, ...]) -> None:
-    """Let the superior of a complained-of unit read the ticket; it owes nothing, so it has no clock."""
-    silent = {"state": "informed", "role": "informed", "dues": "[]", "evidence": "[]", "sign_due_at": None, "due_at": None,
-              "next_step": None, "next_due_at": None}  # fmt: skip
-    if units:
-        session.execute(insert(Dispatch), [{**common, **silent, "unit": unit} for unit in units])
+def insert_parts(session: Session, ticket_id: int, parts: list[Part], judged: Judged, at: datetime) -> None:
+    """Write a row for every part of a dispatch, each with its clauses and the rules of its due times."""
+    decision = judged.decision
+    named = {decision.lead.unit: decision.lead} if decision and decision.lead else {}
+    named |= {item.unit: item for item in decision.supporters} if decision else {}
+    common = {
+        "ticket_id": ticket_id, "tag": judged.tag.code if judged.tag else "", "urgent": judged.urgent, "updated_at": at,
+    }  # fmt: skip
+    rows = [
+        {**common, **part_columns(part), "unit": part.unit, "round": part.round,
+         "evidence": evidence_json(named[part.unit]) if part.unit in named else "[]",
+         "dues": dues_json(judged.dues) if part.dues else "[]"}
+        for part in parts
+    ]  # fmt: skip
+    session.execute(insert(Dispatch), rows)
+
+
+def dispatch_notices(number: str, judged: Judged) -> list[tuple[str, dict[str, Any]]]:
+    """Return the notices of a dispatch: to every unit that acts, and to the superior that is only informed."""
+    decision = judged.decision
+    if decision is None or decision.lead is None:
+        return []
+    closing = due_of(judged.dues, LimitStep.CLOSING)
+    facts = {"number": number, "urgent": judged.urgent, "due_at": closing.due_at.isoformat() if closing else None}
+    parts = [("lead", decision.lead), *(("support", item) for item in decision.supporters)]
+    notices = [("ticket.dispatched", {**facts, "unit": item.unit, "role": role}) for role, item in parts]
+    return notices + [("ticket.informed", {**facts, "unit": code}) for code in decision.informed]
 
 
 def dues_json(dues: tuple[Due, ...]) -> str:
@@ -328,7 +402,8 @@ def dues_json(dues: tuple[Due, ...]) -> str:
     return json.dumps([due_view(due).model_dump(mode="json") for due in dues], ensure_ascii=False)
 
 
-def _evidence_json(assignment: Assignment) -> str:
+def evidence_json(assignment: Assignment) -> str:
+    """Return a unit's clauses as stored with its part."""
     return json.dumps([evidence_view(item).model_dump() for item in assignment.evidence], ensure_ascii=False)
 
 

@@ -1,61 +1,142 @@
-"""What the service does by itself: alarms for urgent tickets nobody dispatches, and tickets of merged units moving on."""
+"""What the service does by itself: alarms, signing for units that do not, resuming, merged units, proposals of hard cases."""
 
-import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import SYSTEM
 from app.database import Database
 from app.notify.outbox import enqueue
-from app.routing.engine import forbidden_units, guarded
 from app.rulebook.shapes import LimitStep
-from app.sla.limits import LimitCase, require
-from app.sla.timer import Due, due, first_dispatch_due
-from app.tickets.events import Happening
+from app.tickets.acts import Opened, add_rows, happen, keep_rules, limit, open_by_id, row_of, settle
+from app.tickets.dispatching import barred_units, next_round, waits_until
+from app.tickets.handling import resume_part, sign_part
+from app.tickets.hard import MANY_RETURNS, MANY_UNITS, signs_of_hardness
 from app.tickets.intake import Desk
-from app.tickets.lifecycle import Move, State, step
-from app.tickets.queries import OPEN_PARTS
-from app.tickets.replay import facts_of
-from app.tickets.service import record, refresh_next
-from app.tickets.tables import Dispatch, Ticket, TicketText
-from app.tickets.views import due_view
+from app.tickets.lifecycle import Move, State
+from app.tickets.reviewing import join_children
+from app.tickets.standing import OPEN_PHASES, Part, Phase
+from app.tickets.tables import Dispatch, Ticket, UnitRequest
 
 URGENT_TRIAGE_PATIENCE = timedelta(minutes=5)
 BATCH = 200
+OPEN_PARTS = tuple(phase.value for phase in OPEN_PHASES)
+OPEN_STATES = tuple(state.value for state in State if state.is_open)
 log = logging.getLogger("hotline.upkeep")
 
 
-def alarm_urgent_triage(session: Session) -> int:
+def _each(database: Database, found: list[int], act: Callable[[Session, Opened], bool]) -> int:
+    """Act on tickets, one transaction each, so that one that cannot holds up no other; returns how many changed."""
+    done = 0
+    for ticket_id in found:
+        try:
+            with database.write() as session:
+                work = open_by_id(session, ticket_id)
+                if act(session, work):
+                    settle(session, work)
+                    done += 1
+        except Exception:
+            log.exception("upkeep failed", extra={"ticket": ticket_id})
+    return done
+
+
+def _ids(database: Database, *conditions: ColumnElement[bool]) -> list[int]:
+    with database.read() as session:
+        return list(session.scalars(select(Ticket.id).where(*conditions).order_by(Ticket.id).limit(BATCH)))
+
+
+def alarm_urgent_triage(database: Database) -> int:
     """Raise one alarm for every urgent ticket that has waited for a dispatcher too long; returns how many."""
-    now = clock.now()
-    statement = (
-        select(Ticket)
-        .where(
-            Ticket.state == State.TRIAGE.value, Ticket.urgent.is_(True), Ticket.alarmed_at.is_(None),
-            Ticket.accepted_at < now - URGENT_TRIAGE_PATIENCE,
-        )
-        .order_by(Ticket.accepted_at)
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
+    before = clock.now() - URGENT_TRIAGE_PATIENCE
+    waiting = (
+        Ticket.state == State.TRIAGE.value, Ticket.urgent.is_(True), Ticket.alarmed_at.is_(None), Ticket.accepted_at < before,
     )  # fmt: skip
-    tickets = session.scalars(statement).all()
-    for ticket in tickets:
-        ticket.alarmed_at = now
-        record(session, ticket, now, SYSTEM, [Happening("alarmed", {"patience_minutes": 5})])
-        payload = {"number": ticket.number, "accepted_at": ticket.accepted_at.isoformat()}
-        enqueue(session, now, [("ticket.urgent_triage_overdue", payload)])
-    return len(tickets)
+
+    def alarm(session: Session, work: Opened) -> bool:
+        if work.ticket.alarmed_at or work.state is not State.TRIAGE:
+            return False
+        work.ticket.alarmed_at = work.at
+        happen(work, "alarmed", patience_minutes=5)
+        payload = {"number": work.ticket.number, "accepted_at": work.ticket.accepted_at.isoformat()}
+        enqueue(session, work.at, [("ticket.urgent_triage_overdue", payload)])
+        return True
+
+    return _each(database, _ids(database, *waiting), alarm)
+
+
+def sign_for_the_silent(database: Database) -> int:
+    """Sign for every unit that let its 签收 limit pass: counted as late, told to the supervisor; returns how many tickets."""
+    with database.read() as session:
+        late = select(Dispatch.ticket_id).where(Dispatch.state == "awaiting_sign", Dispatch.sign_due_at < clock.now())
+        found = sorted(set(session.scalars(late.order_by(Dispatch.sign_due_at).limit(BATCH))))
+
+    def sign(session: Session, work: Opened) -> bool:
+        for part in work.standing.open_parts():
+            due_at = part.dues.get(LimitStep.SIGN.value)
+            if part.phase is Phase.AWAITING_SIGN and due_at and due_at < work.at:
+                sign_part(work, part, automatic=True)
+                facts = {"number": work.ticket.number, "unit": part.unit, "role": part.role}
+                enqueue(session, work.at, [("ticket.unsigned", facts)])
+        return bool(work.happenings)
+
+    return _each(database, found, sign)
+
+
+def resume_suspended(database: Database, desk: Desk) -> int:
+    """Let every suspension end on its day; returns how many tickets."""
+    with database.read() as session:
+        over = select(Dispatch.ticket_id).where(Dispatch.state == "suspended", Dispatch.resumes_at <= clock.now())
+        found = sorted(set(session.scalars(over.limit(BATCH))))
+
+    def resume(session: Session, work: Opened) -> bool:
+        for part in work.standing.open_parts():
+            if part.phase is Phase.SUSPENDED and part.resumes_at and part.resumes_at <= work.at:
+                resume_part(work, part, desk)
+                enqueue(session, work.at, [("ticket.resumed", {"number": work.ticket.number, "unit": part.unit})])
+        return bool(work.happenings)
+
+    return _each(database, found, resume)
+
+
+def join_parents(database: Database) -> int:
+    """Close every split ticket whose children have all come to an end; returns how many."""
+    joined = 0
+    for ticket_id in _ids(database, Ticket.state == State.SPLIT.value):
+        with database.write() as session:
+            joined += join_children(session, ticket_id)
+    return joined
+
+
+def propose_hard_cases(database: Database) -> int:
+    """Propose for 会商 what the rules call hard (退单两次、延期、三家以上单位、重办两次、无措施覆盖); returns how many."""
+    extended = select(UnitRequest.id).where(
+        UnitRequest.ticket_id == Ticket.id, UnitRequest.kind == "延期", UnitRequest.status == "准予"
+    )
+    units = select(func.count(Dispatch.unit.distinct())).where(
+        Dispatch.ticket_id == Ticket.id, Dispatch.role != "informed"
+    )
+    hard = or_(
+        Ticket.returns >= MANY_RETURNS, Ticket.reworks >= MANY_RETURNS, extended.exists(),
+        units.scalar_subquery() >= MANY_UNITS, Ticket.gap.is_(True),
+    )  # fmt: skip
+
+    def propose(_session: Session, work: Opened) -> bool:
+        signs = signs_of_hardness(work.standing, gap=work.ticket.gap)
+        if not signs or work.standing.hardness or not work.state.is_open:
+            return False
+        happen(work, "hard_proposed", signs=signs)
+        return True
+
+    return _each(database, _ids(database, Ticket.hardness == "", Ticket.state.in_(OPEN_STATES), hard), propose)
 
 
 def hand_over_merged(database: Database, desk: Desk) -> int:
     """Move the open parts of units that have ceased to their successors; returns how many tickets moved.
 
-    The enterprise's clock runs on; only the successor's own 签收 limit starts now (机构改革). One transaction a ticket, so
-    that one that cannot move holds up no other.
+    The enterprise's clock runs on; only the successor's own 签收 limit starts now (机构改革).
     """
     today = clock.today()
     gone = [unit.code for unit in desk.rulebook.units if not unit.valid_on(today) and unit.successor]
@@ -64,93 +145,42 @@ def hand_over_merged(database: Database, desk: Desk) -> int:
     statement = select(Dispatch.ticket_id).where(Dispatch.unit.in_(gone), Dispatch.state.in_(OPEN_PARTS))
     with database.read() as session:
         waiting = sorted(set(session.scalars(statement.limit(BATCH))))
-    moved = 0
-    for ticket_id in waiting:
-        try:
-            with database.write() as session:
-                _hand_over_ticket(session, ticket_id, gone, desk)
-            moved += 1
-        except Exception:
-            log.exception("ticket not handed over", extra={"ticket": ticket_id})
-    return moved
+
+    def hand_over(session: Session, work: Opened) -> bool:
+        for part in work.standing.open_parts():
+            if part.unit in gone and part.is_open:
+                _hand_over(session, work, part, desk)
+        return bool(work.happenings)
+
+    return _each(database, waiting, hand_over)
 
 
-def _hand_over_ticket(session: Session, ticket_id: int, gone: list[str], desk: Desk) -> None:
-    """Move a ticket's parts; the ticket is locked before its parts, as every other verb does."""
-    ticket = session.scalars(select(Ticket).where(Ticket.id == ticket_id).with_for_update()).one()
-    parts = session.scalars(
-        select(Dispatch).where(Dispatch.ticket_id == ticket_id, Dispatch.state.in_(OPEN_PARTS)).order_by(Dispatch.id)
-    ).all()
-    for part in parts:
-        if part.unit in gone and part.state in OPEN_PARTS:
-            _hand_over(session, ticket, part, desk)
-
-
-def _hand_over(session: Session, ticket: Ticket, part: Dispatch, desk: Desk) -> None:
-    now, day = clock.now(), clock.today()
-    successor = desk.rulebook.current_unit(part.unit, day).code
-    part.state, part.updated_at = "handed_over", now
-    part.next_step = part.next_due_at = None
-    payload = {"from": part.unit, "to": successor, "role": part.role}
-    if successor in _barred(session, ticket, desk):
-        _take_back(session, ticket, part, payload, desk)
+def _hand_over(session: Session, work: Opened, part: Part, desk: Desk) -> None:
+    successor = desk.rulebook.current_unit(part.unit, clock.today()).code
+    if successor in barred_units(session, work.ticket, desk):
+        _take_back(work, part, desk)
         return
-    rule = require(desk.rulebook.limits, LimitStep.SIGN, LimitCase(ticket.kind, ticket.urgent), day)
-    _give_to(session, part, successor, due(rule, now, desk.calendar))
     if part.role == "lead":
-        ticket.state = step(State(ticket.state), Move.HAND_OVER).value
-        ticket.lead_unit = successor
-    refresh_next(session, ticket)
-    record(session, ticket, now, SYSTEM, [Happening("handed_over", payload)])
-    enqueue(session, now, [("ticket.dispatched", {"number": ticket.number, "unit": successor, "role": part.role})])
+        work.require(Move.HAND_OVER)
+    old = row_of(session, work, part)
+    keep_rules(work, old)
+    signing = limit(work, LimitStep.SIGN, desk.rulebook, desk.calendar)
+    before = len(work.standing.parts)
+    dues = {LimitStep.SIGN.value: signing.due_at.isoformat()}
+    happen(
+        work, "handed_over", **{"from": part.unit, "to": successor, "role": part.role},
+        round=next_round(work), dues=dues,
+    )  # fmt: skip
+    add_rows(session, work, work.standing.parts[before:], {successor: old.evidence})
+    facts = {"number": work.ticket.number, "unit": successor, "role": part.role}
+    enqueue(session, work.at, [("ticket.dispatched", facts)])
 
 
-def _barred(session: Session, ticket: Ticket, desk: Desk) -> frozenset[str]:
-    """Return the units a stored ticket may not go to; a unit the rules have lost bars nobody."""
-    facts = facts_of(ticket, session.get_one(TicketText, ticket.id), clock.today())
-    tag = desk.rulebook.tag_by_code.get(ticket.tag)
-    if tag is None or not guarded(facts, tag):
-        return frozenset()
-    known = (item for item in facts.accused if item.unit in desk.rulebook.unit_by_code)
-    return forbidden_units(known, desk.rulebook)
-
-
-def _take_back(session: Session, ticket: Ticket, part: Dispatch, payload: dict[str, str], desk: Desk) -> None:
+def _take_back(work: Opened, part: Part, desk: Desk) -> None:
     """Give a ticket back to the dispatchers: its unit was merged into the very body it complains of."""
-    now = clock.now()
-    happenings = [Happening("handed_over", {**payload, "to": ""})]
+    happen(work, "handed_over", **{"from": part.unit, "to": "", "role": part.role}, round=part.round, dues={})
     if part.role == "lead":
         # The whole round ends: a supporter's part left open would stand beside the next round's for ever.
-        open_parts = select(Dispatch).where(Dispatch.ticket_id == ticket.id, Dispatch.state.in_(OPEN_PARTS))
-        for other in session.scalars(open_parts):
-            other.state, other.updated_at = "handed_over", now
-            other.next_step = other.next_due_at = None
-        happenings.append(Happening("retriaged", {"from": ticket.state}))
-        ticket.state = step(State(ticket.state), Move.RETRIAGE).value
-        case = LimitCase(ticket.kind, ticket.urgent)
-        ticket.next_step = LimitStep.FIRST_DISPATCH.value
-        ticket.next_due_at = first_dispatch_due(desk.rulebook, desk.calendar, case, now).due_at
-    refresh_next(session, ticket)
-    record(session, ticket, now, SYSTEM, happenings)
-
-
-def _give_to(session: Session, part: Dispatch, successor: str, signing: Due) -> None:
-    """Put the successor in a part's place; where it already has a part of its own, the two become one, lead first."""
-    dues = [item for item in json.loads(part.dues) if item["step"] != LimitStep.SIGN.value]
-    dues.insert(0, due_view(signing).model_dump(mode="json"))
-    own = select(Dispatch).where(
-        Dispatch.ticket_id == part.ticket_id, Dispatch.unit == successor, Dispatch.state != "handed_over"
-    )
-    existing = session.scalars(own.order_by(Dispatch.round.desc())).first()
-    if existing is None:
-        existing = Dispatch(ticket_id=part.ticket_id, unit=successor, round=part.round + 1, role=part.role)
-        session.add(existing)
-    elif part.role != "lead" and existing.state != "informed":
-        return
-    existing.role, existing.state = part.role, "awaiting_sign"
-    existing.tag, existing.urgent, existing.evidence = part.tag, part.urgent, part.evidence
-    existing.dues = json.dumps(dues, ensure_ascii=False)
-    existing.dispatched_at = existing.updated_at = clock.now()
-    existing.sign_due_at, existing.due_at = signing.due_at, part.due_at
-    existing.next_step, existing.next_due_at = LimitStep.SIGN.value, signing.due_at
-    existing.signed_at = existing.signed_by = existing.replied_at = None
+        before = work.state.value
+        work.require(Move.RETRIAGE)
+        happen(work, "retriaged", **{"from": before}, due=waits_until(work, desk).isoformat())

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from app import clock
 from app.routing.engine import Assignment, Evidence
 from app.rulebook.shapes import ANY_DISTRICT, Rulebook, Tag
+from app.sla.calendar import Reach, Slice, WorkingCalendar
 from app.sla.timer import Due
 from app.tickets.forms import OverrideForm
 from app.tickets.intake import Judged, handling_of
@@ -16,11 +17,13 @@ from app.tickets.schemas import (
     CandidateView,
     DueView,
     EvidenceView,
+    ExplainView,
     Judgement,
     OverrideView,
     PartView,
     PlaceView,
     ReasonView,
+    SliceView,
     Submitted,
     TagView,
     TermView,
@@ -37,9 +40,46 @@ EVENT_LABELS = {
     "told": "告知途径",
     "made_special": "转专办件",
     "corrected": "更正",
+    "reclassified": "重新认定",
+    "recalculated": "期限重算",
+    "statute_started": "启用法定时限",
+    "info_asked": "请企业补充",
+    "supplemented": "补充材料",
+    "answered": "直办办结",
+    "merged": "并案",
+    "unmerged": "撤销并案",
+    "main_settled": "随主件转回访",
+    "split": "拆分",
+    "withdrawn": "撤回",
+    "invalidated": "认定无效",
+    "restored": "恢复",
+    "supported": "增加协办",
     "signed": "签收",
-    "replied": "答复",
+    "assigned": "分派经办人",
+    "contacted": "联系企业",
     "contact_viewed": "查看联系方式",
+    "interim_replied": "阶段答复",
+    "replied": "答复",
+    "objected": "提出退单",
+    "return_kept": "退单未采纳",
+    "return_upheld": "准予退单",
+    "extension_asked": "申请延期",
+    "extended": "准予延期",
+    "extension_refused": "不予延期",
+    "suspension_asked": "申请挂起",
+    "suspended": "挂起",
+    "suspension_refused": "不予挂起",
+    "resumed": "恢复办理",
+    "sent_back": "审核退回",
+    "approved": "审核通过",
+    "called": "回访",
+    "closed": "办结",
+    "rework_ordered": "责成重办",
+    "promise_settled": "承诺登记",
+    "archived": "归档",
+    "urged": "催办",
+    "hard_proposed": "提请会商",
+    "conferred": "会商",
     "handed_over": "移交承接单位",
     "retriaged": "退回待派单",
     "alarmed": "紧急件待派告警",
@@ -155,12 +195,12 @@ def _override(judged: Judged, override: OverrideForm | None, rulebook: Rulebook)
     )  # fmt: skip
 
 
-def submitted_view(number: str, accepted_at: datetime, judgement: Judgement) -> Submitted:
+def submitted_view(number: str, accepted_at: datetime, judgement: Judgement, enquiry_code: str) -> Submitted:
     """Return the answer to a submission; a function of the stored judgement, so a repeated post gets the same."""
     state = state_at_intake(judgement)
     return Submitted(
         number=number, state=state.value, state_label=state.label, accepted_at=accepted_at, next=NEXT_STEPS[state],
-        judgement=judgement,
+        enquiry_code=enquiry_code, judgement=judgement,
     )  # fmt: skip
 
 
@@ -168,13 +208,21 @@ def state_at_intake(judgement: Judgement) -> State:
     """Return the state a ticket was born in."""
     if judgement.decision == "triage":
         return State.TRIAGE
-    return {"told": State.TOLD, "special": State.SPECIAL, "dispatch": State.AWAITING_SIGN}[judgement.handling]
+    states = {
+        "told": State.TOLD, "special": State.SPECIAL, "dispatch": State.AWAITING_SIGN, "answered": State.AWAITING_CALLBACK,
+    }  # fmt: skip
+    return states[judgement.handling]
 
 
 PART_STATES = {
     "awaiting_sign": "待签收",
     "in_progress": "办理中",
+    "returning": "异议审核中",
+    "suspended": "挂起",
     "replied": "已答复",
+    "excused": "未等意见",
+    "returned": "已退回",
+    "recalled": "已收回",
     "handed_over": "已移交",
     "informed": "知悉",
 }
@@ -188,21 +236,30 @@ def part_view(part: Dispatch, rulebook: Rulebook) -> PartView:
         state=PART_STATES[part.state], since=part.dispatched_at,
         evidence=[EvidenceView(**item) for item in json.loads(part.evidence)],
         due=[DueView(**item) for item in json.loads(part.dues)],
-        signed_at=part.signed_at, replied_at=part.replied_at, next_step=part.next_step, next_due_at=part.next_due_at,
+        signed_at=part.signed_at, contacted_at=part.contacted_at, replied_at=part.replied_at, rework=part.rework,
+        late=part.late.split(",") if part.late else [], next_step=part.next_step, next_due_at=part.next_due_at,
     )  # fmt: skip
 
 
 def holder_of(ticket: Ticket, supervisor: str, rulebook: Rulebook) -> str:
     """Return who has the ticket now."""
-    match State(ticket.state):
-        case State.TRIAGE | State.AWAITING_REVIEW:
-            return "12345热线营商环境专席"
-        case State.TOLD:
-            return "无（已告知法定途径）"
-        case State.SPECIAL:
-            return f"指定督办人员{supervisor}"
-        case State.AWAITING_SIGN | State.IN_PROGRESS:
-            return unit_view(ticket.lead_unit or "", rulebook).name
+    state = State(ticket.state)
+    if state is State.TOLD:
+        return "无（已告知法定途径）"
+    if not state.is_open:
+        return f"无（{state.label}）"
+    if state in WITH_LEAD:
+        return unit_view(ticket.lead_unit or "", rulebook).name
+    return f"指定督办人员{supervisor}" if state is State.SPECIAL else ELSEWHERE.get(state, HOTLINE_NAME)
+
+
+HOTLINE_NAME = "12345热线营商环境专席"
+WITH_LEAD = (State.AWAITING_SIGN, State.IN_PROGRESS, State.RETURN_REVIEW, State.ARBITRATION, State.SUSPENDED)
+ELSEWHERE = {
+    State.AWAITING_INFO: "企业（待补充材料）",
+    State.SPLIT: "各子件承办单位",
+    State.MERGED: "随主件办理",
+}
 
 
 def explain(judgement: Judgement, rulebook: Rulebook) -> list[str]:
@@ -262,3 +319,16 @@ def rulebook_note(judgement: Judgement, rulebook: Rulebook) -> str:
     """Return the judging version, and whether the rules have moved on since."""
     same = judgement.rulebook_version == rulebook.version
     return judgement.rulebook_version + ("" if same else f"（现行 {rulebook.version}）")
+
+
+def explain_view(start: datetime, end: Reach, calendar: WorkingCalendar) -> ExplainView:
+    """Return how a limit was counted, with the days between that did not count."""
+    counted = {item.day: item for item in end.slices}
+    first, last = clock.local(start).date(), max(counted, default=clock.local(start).date())
+    days = (first + timedelta(days=ahead) for ahead in range((last - first).days + 1))
+    return ExplainView(start=start, due_at=end.due, slices=[_slice(day, counted.get(day), calendar) for day in days])
+
+
+def _slice(day: date, item: Slice | None, calendar: WorkingCalendar) -> SliceView:
+    minutes = int(item.time.total_seconds() // 60) if item and item.time else None
+    return SliceView(day=day, counted=item.counted.value if item else "不计", minutes=minutes, why=calendar.why(day))

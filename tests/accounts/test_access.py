@@ -19,6 +19,7 @@ from tests.builders import PASSWORD, Hotline
 
 OPEN_TO_ALL = {
     ("POST", "/api/v1/session"),
+    ("POST", "/api/v1/enquiry"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
@@ -103,15 +104,30 @@ def test_without_a_token_nothing_but_the_open_endpoints_answers(hotline: Hotline
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
 
 
+def bodies() -> dict[str, dict[str, Any]]:
+    """What a unit's verbs need to be understood at all."""
+    now, text = clock.now().isoformat(), "试试看能不能办理别家的工单"
+    contact = {"at": now, "way": "电话"}
+    suspension = {
+        "reason": "司法程序", "explanation": text, "until": str(clock.today() + timedelta(days=3)), "evidence": [{"name": "a"}],
+    }  # fmt: skip
+    return {
+        "reply": {"result": "已解决", "content": text, "contact": contact},
+        "objection": {"reason": "重复", "clause": "三定规定第一条", "explanation": text},
+        "contact-attempt": {"at": now, "reached": False},
+        "interim": {"content": text},
+        "extension": {"days": 1, "reason": "试试"},
+        "suspension": suspension,
+        "assign": {"handler": "谁"},
+    }
+
+
 @pytest.mark.parametrize("verb", [verb for verb, rows in ACCESS.items() if Rows.OWN_UNIT in rows.values()])
 def test_a_foreign_unit_never_reaches_the_row(hotline: Hotline, verb: Verb) -> None:
     number = hotline.submit()["number"]
     for method, path, verbs in routes(hotline):
         if verbs == [verb] and "{number}" in path:
-            body: dict[str, Any] = {"reason": "试试"} if path.endswith("contact") else {}
-            if path.endswith("reply"):
-                contact = {"at": clock.now().isoformat(), "way": "电话"}
-                body = {"result": "已解决", "content": "试试看能不能答复别家的工单", "contact": contact}
+            body = bodies().get(path.partition("{number}/")[2], {"reason": "试试"})
             target = path.replace("{number}", number)
             answer = hotline.client.request(method, target, headers=hotline.headers("unit_handler@市教育局"), json=body)
             assert answer.status_code == 404, (path, answer.text)

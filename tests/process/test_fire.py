@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select
 
+from app import clock
 from app.accounts.access import Role
 from app.accounts.service import add_staff
 from app.database import WRITER_WAIT_SECONDS, Database
@@ -53,6 +54,29 @@ def test_racing_external_numbers_become_one_ticket(hotline: Hotline, database: D
         assert len(set(pool.map(post, range(8)))) == 1
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(TicketEvent).where(TicketEvent.seq == 1)) == 1
+
+
+def test_of_two_clerks_acting_at_once_one_wins_and_the_other_is_told(hotline: Hotline) -> None:
+    number = hotline.submit()["number"]
+    who = "unit_handler@市工信局"
+    hotline.post(who, f"/tickets/{number}/sign")
+    seen = hotline.get(who, f"/tickets/{number}").headers["etag"]
+    contact = {"at": clock.now().isoformat(), "way": "电话"}
+    body = {
+        "result": "已解决",
+        "content": "已约定分两期付清货款，企业同意。",
+        "contact": contact,
+        "without_opinions": "不影响",
+    }
+    headers = hotline.headers(who, {"If-Match": seen})
+
+    def post(_: int) -> tuple[int, str]:
+        answer = hotline.client.post(f"/api/v1/tickets/{number}/reply", json=body, headers=headers)
+        return answer.status_code, answer.json().get("code", "")
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = sorted(pool.map(post, range(6)))
+    assert answers == [(200, ""), *[(412, "precondition-failed")] * 5]
 
 
 class Service:

@@ -22,6 +22,7 @@ def answer_form(**but: Any) -> dict[str, Any]:
         "result": "已解决",
         "content": "已督促学校在本月内结清，双方签了付款计划。",
         "contact": {"at": clock.now().isoformat(), "way": "电话"},
+        "without_opinions": "财政意见不影响本次结清",
     }
     return {**form, **but}
 
@@ -74,7 +75,7 @@ def test_answering_needs_signing_first_and_only_once(hotline: Hotline) -> None:
     hotline.post(LEAD, f"/tickets/{number}/sign")
     hotline.post(LEAD, f"/tickets/{number}/reply", answer_form())
     twice = hotline.post(LEAD, f"/tickets/{number}/reply", answer_form())
-    assert (early.status_code, early.json()["detail"]) == (409, "请先签收，再答复")
+    assert (early.status_code, early.json()["detail"]) == (409, "请先签收，再办理或答复")
     assert twice.status_code == 409
 
 

@@ -1,0 +1,99 @@
+"""Text search over number, title and masked content; two Chinese characters are enough.
+
+Chinese is indexed by overlapping pairs of characters, so any two-character word is found whatever a segmenter would make
+of it; letters and digits by the run. SQLite keeps the index in FTS5, PostgreSQL in a tsvector built from the pairs
+themselves: no parser, no extension.
+"""
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, column, delete, insert, select, table, text
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR
+from sqlalchemy.orm import Session
+from sqlalchemy.types import Text
+
+from app.accounts.access import Caller, Verb
+from app.errors import FieldFault, InvalidInputError
+from app.paging import Page, cut, decode_cursor
+from app.sealing import Sealer
+from app.tickets.masking import hide_words, mask_text
+from app.tickets.queries import Line, visible
+from app.tickets.tables import Ticket, TicketParty, TicketText
+
+RUNS = re.compile(r"[㐀-鿿]+|[A-Za-z0-9-]+")
+HAN = re.compile(r"[㐀-鿿]")
+MOST_WORDS = 12
+INDEX = table("ticket_search", column("ticket_id"), column("words"))
+FTS = table("ticket_search", column("rowid"), column("words"))
+
+
+def words_of(content: str) -> list[str]:
+    """Return what a text is indexed by: pairs of Chinese characters, and runs of letters and digits in lower case."""
+    found: dict[str, None] = {}
+    for run in RUNS.findall(content):
+        if HAN.match(run):
+            found.update(dict.fromkeys(run[i : i + 2] for i in range(len(run) - 1)))
+        else:
+            found[run.strip("-").lower()] = None
+    return [word for word in found if word]
+
+
+def index_text(session: Session, ticket_id: int, number: str, said: tuple[str, str], hidden: tuple[str, ...]) -> None:
+    """Put a ticket into the index, or put it in anew.
+
+    Args:
+        session: the transaction.
+        ticket_id: the ticket.
+        number: its number.
+        said: title and content.
+        hidden: words by which the caller of a 隐名 or 匿名 ticket would be found; not to be searched for.
+    """
+    words = words_of(f"{number} " + hide_words(mask_text(" ".join(said)), hidden))
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(delete(FTS).where(FTS.c.rowid == ticket_id))
+        session.execute(insert(FTS).values(rowid=ticket_id, words=" ".join(words)))
+        return
+    session.execute(delete(INDEX).where(INDEX.c.ticket_id == ticket_id))
+    vector = text("INSERT INTO ticket_search (ticket_id, words) VALUES (:ident, array_to_tsvector(:words))")
+    session.execute(vector.bindparams(bindparam("words", type_=ARRAY(Text))), {"ident": ticket_id, "words": words})
+
+
+def search(
+    session: Session, caller: Caller, asked: str, sealer: Sealer, cursor: str | None, limit: int
+) -> Page[Line]:  # fmt: skip
+    """Return the tickets that hold every word asked for, or whose enterprise has exactly that name, the newest first.
+
+    Raises:
+        InvalidInputError: fewer than two characters to search for.
+    """
+    words = words_of(asked)[:MOST_WORDS]
+    if not words:
+        message = "至少输入两个汉字，或一个编号、数字、字母词"
+        raise InvalidInputError(message, faults=(FieldFault("?q", message),))
+    statement = (
+        select(Ticket, TicketText.title)
+        .join(TicketText, TicketText.ticket_id == Ticket.id)
+        .where(visible(caller, Verb.TICKET_LIST), _holds(session, caller, words, sealer.find_key(asked)))
+    )
+    if cursor:
+        (before,) = decode_cursor(cursor, (int,))
+        statement = statement.where(Ticket.id < before)
+    rows = session.execute(statement.order_by(Ticket.id.desc()).limit(limit + 1)).all()
+    return cut([(row[0], row[1]) for row in rows], limit, lambda row: [row[0].id])
+
+
+def _holds(session: Session, caller: Caller, words: list[str], enterprise: str) -> ColumnElement[bool]:
+    found = Ticket.id.in_(_matching(session, words))
+    if caller.role.of_unit:
+        return found
+    return found | Ticket.id.in_(select(TicketParty.ticket_id).where(TicketParty.enterprise_find == enterprise))
+
+
+def _matching(session: Session, words: list[str]) -> Any:
+    if session.get_bind().dialect.name == "sqlite":
+        wanted = " AND ".join(f'"{word}"' for word in words)
+        return select(FTS.c.rowid).where(text("ticket_search MATCH :wanted").bindparams(wanted=wanted))
+    wanted = " & ".join(f"'{word}'" for word in words)
+    query = bindparam("wanted", wanted, type_=TSQUERY, unique=True)
+    return select(INDEX.c.ticket_id).where(column("words", TSVECTOR).op("@@")(query))
