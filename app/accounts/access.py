@@ -68,6 +68,7 @@ class Verb(StrEnum):
     TICKET_READ = "ticket.read"
     TICKET_LIST = "ticket.list"
     TICKET_SIMILAR = "ticket.similar"
+    TICKET_FILE = "ticket.file"
     TICKET_CONTACT = "ticket.contact"
     TICKET_DISPATCH = "ticket.dispatch"
     TICKET_CORRECT = "ticket.correct"
@@ -138,6 +139,8 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.TICKET_LIST: _READERS,
     # Across units, so for the hotline's own people only.
     Verb.TICKET_SIMILAR: _rows((*HOTLINE, Role.AUDITOR), Rows.ALL),
+    # What units asked for and were told is between them and the hotline, not for channels.
+    Verb.TICKET_FILE: {**_rows((*HOTLINE, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS},
     Verb.TICKET_CONTACT: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
         Role.UNIT_HANDLER: Rows.OWN_UNIT,

@@ -12,6 +12,7 @@ from app.cli import accounts, clocks, demo, doctor, learning, models, rules, run
 from app.errors import HotlineError
 from app.main import StartError
 from app.rulebook.loader import RulebookError
+from app.rulebook.yearly import YearlyError
 from app.sealing import SealError
 from app.settings import SettingsError
 
@@ -49,7 +50,16 @@ def main() -> None:
     except SQLAlchemyError as error:
         print(f"错误：数据库不可用或结构不对（{type(error).__name__}），请执行 hotline doctor", file=sys.stderr)
         sys.exit(1)
-    except (HotlineError, SettingsError, StartError, ModelError, CorpusError, LineError, SealError) as error:
+    except (
+        HotlineError,
+        SettingsError,
+        StartError,
+        ModelError,
+        CorpusError,
+        LineError,
+        SealError,
+        YearlyError,
+    ) as error:
         print(f"错误：{error}", file=sys.stderr)
         sys.exit(1)
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ from app.rulebook.export import kept_matters, measures_yaml, texts_yaml
 from app.rulebook.importer import read_notice
 from app.rulebook.loader import load_rulebook
 from app.rulebook.shapes import Measure, Rulebook, Tag, Unit
+from app.rulebook.yearly import read_year, year_yaml
 from app.settings import load_settings
 from app.tickets.replay import replay as replay_tickets
 
@@ -61,6 +62,32 @@ def show(
         _show_unit(unit, rulebook)
     else:
         raise InvalidInputError(f"没有编号或名称为“{what}”的措施、标签或单位，可用 hotline rules find 查找")
+
+
+@app.command("import-calendar")
+def import_calendar(
+    notice: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="国务院办公厅节假日安排通知的正文（UTF-8）")
+    ],
+    year: Annotated[int, typer.Option(min=2000, max=2100, help="哪一年")],
+    source: Annotated[str, typer.Option(help="通知名称和日期，写进文件")],
+    directory: Directory = None,
+) -> None:
+    """导入一年的放假通知，写成 calendar/年.yaml；已有该年文件时不覆盖。"""
+    root = directory or load_settings().rules_dir
+    rulebook = load_rulebook(root)
+    target = root / "calendar" / f"{year}.yaml"
+    if target.exists():
+        raise InvalidInputError(f"{target} 已存在；要换请先移走旧文件")
+    calendar = read_year(notice.read_text(encoding="utf-8"), year, source, rulebook.years[-1])
+    target.write_text(year_yaml(calendar), encoding="utf-8")
+    load_rulebook(root)
+    off, made_up = (
+        sum(len(days) for days in group)
+        for group in zip(*((s.days_off, s.make_up) for s in calendar.holidays), strict=True)
+    )
+    console.print(f"已写入 {target}：{len(calendar.holidays)} 个节日，放假 {off} 天，调休上班 {made_up} 天")
+    console.print("重启服务后执行 hotline clocks recalculate，重算在办件的暂定期限")
 
 
 def _show_tags(rulebook: Rulebook) -> None:

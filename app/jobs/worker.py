@@ -13,8 +13,10 @@ from app.tickets.office import Office
 from app.tickets.submission import forget_old_keys
 from app.tickets.upkeep import (
     alarm_urgent_triage,
+    archive_closed,
     hand_over_merged,
     join_parents,
+    part_orphans,
     propose_hard_cases,
     resume_suspended,
     sign_for_the_silent,
@@ -32,6 +34,8 @@ def one_round(office: Office, send: Send | None) -> dict[str, int]:
     done["signed_for"] = sign_for_the_silent(database)
     done["resumed"] = resume_suspended(database, desk)
     done["joined"] = join_parents(database)
+    done["parted"] = part_orphans(database, desk)
+    done["archived"] = archive_closed(database, desk)
     done["hard_proposed"] = propose_hard_cases(database)
     done["notices"] = deliver_due(office.database, send) if send else 0
     with office.database.write() as session:

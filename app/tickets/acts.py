@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -22,7 +22,7 @@ from app.tickets.lifecycle import Move, State, step
 from app.tickets.queries import visible
 from app.tickets.schemas import DueView
 from app.tickets.standing import Fact, Part, Standing, read_fact
-from app.tickets.tables import Dispatch, Ticket, TicketEvent
+from app.tickets.tables import Dispatch, Ticket, TicketEvent, UnitRequest
 from app.tickets.views import due_view
 
 
@@ -63,7 +63,9 @@ class Opened:
     @property
     def case(self) -> LimitCase:
         """What of the ticket bears on its limits."""
-        return LimitCase(self.standing.kind, self.standing.urgent, self.standing.hardness == "ruled")
+        return LimitCase(
+            self.standing.kind, self.standing.urgent, self.standing.hardness == "ruled", self.standing.statute
+        )
 
     def require(self, move: Move) -> None:
         """Ask the transition table.
@@ -228,6 +230,13 @@ def row_of(session: Session, work: Opened, part: Part) -> Dispatch:
         Dispatch.ticket_id == work.ticket.id, Dispatch.unit == part.unit, Dispatch.round == part.round
     )
     return session.scalars(statement).one()
+
+
+def lapse_requests(session: Session, work: Opened, part: Part | None = None) -> None:
+    """Close what units asked for and nobody decided, where their part ends (of one part, or of all open ones)."""
+    rows = [row_of(session, work, item).id for item in ([part] if part else work.standing.open_parts())]
+    waiting = (UnitRequest.dispatch_id.in_(rows), UnitRequest.status == "待批")
+    session.execute(update(UnitRequest).where(*waiting).values(status="失效", decided_at=work.at))
 
 
 def add_rows(session: Session, work: Opened, parts: list[Part], evidence: Mapping[str, str]) -> None:

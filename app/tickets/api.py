@@ -1,7 +1,7 @@
 """The ticket API: submit, preview, release, sign, answer, look up, and the queues. JSON over HTTP, nothing else."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -18,8 +18,8 @@ from app.paging import PAGE_DEFAULT, PAGE_MAX
 from app.rulebook.shapes import LimitUnit, Rulebook
 from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
-from app.tickets.forms import PreviewForm, TicketForm
-from app.tickets.intake import find_unit, judge
+from app.tickets.forms import Kind, PreviewForm, TicketForm
+from app.tickets.intake import find_district, find_unit, judge
 from app.tickets.lifecycle import State
 from app.tickets.office import Office
 from app.tickets.schemas import (
@@ -31,6 +31,7 @@ from app.tickets.schemas import (
     QueuePage,
     RoutingView,
     SimilarPage,
+    StuckView,
     Submitted,
     TicketPage,
     TicketView,
@@ -188,13 +189,21 @@ def list_tickets(
     unit: UnitQuery = None, urgent: bool | None = None,
     channel: Annotated[str | None, Query(max_length=20, pattern=NO_CONTROL)] = None,
     external_number: Annotated[str | None, Query(max_length=64, pattern=NO_CONTROL)] = None,
+    kind: Annotated[Kind | None, Query(alias="type")] = None,
+    district: Annotated[str | None, Query(max_length=30, pattern=NO_CONTROL, description="旗县区")] = None,
+    hardness: Annotated[Literal["proposed", "ruled"] | None, Query(description="提请会商、已定疑难")] = None,
+    reworked: Annotated[bool | None, Query(description="重办过的")] = None,
+    returned: Annotated[bool | None, Query(description="退单过的")] = None,
     updated_since: Annotated[Moment | None, Query(description="只看此刻之后有变化的；轮询请与上次重叠几秒")] = None,
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
     """Tickets in order of their last change, for systems that poll (let polls overlap by a few seconds)."""
     rulebook = office.desk.rulebook
     code = find_unit(unit, rulebook, "?unit").code if unit else None
-    wanted = queries.ListFilter(state, tag, code, urgent, channel, external_number, updated_since)
+    place = find_district(district, rulebook) if district else None
+    wanted = queries.ListFilter(
+        state, tag, code, urgent, channel, external_number, kind, place, hardness, reworked, returned, updated_since
+    )
     with office.database.read() as session:
         return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), caller, rulebook)
 
@@ -234,6 +243,28 @@ def list_overdue(
         page = queries.overdue(session, caller, code, cursor, limit)
         holders = queries.late_holders(session, [row[0].id for row in page.rows], moment)
         return assembly.overdue_page(page, holders, moment, rulebook)
+
+
+@router.get("/due-soon", summary="即将到期")
+def list_due_soon(
+    office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))],
+    hours: Annotated[int, Query(ge=1, le=720, description="多少小时之内")] = 24,
+    unit: UnitQuery = None, cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
+) -> OverduePage:  # fmt: skip
+    """Tickets whose next obligation falls due within some hours, the first first; `overdue_minutes` is negative."""
+    rulebook, moment, ahead = office.desk.rulebook, clock.now(), timedelta(hours=hours)
+    code = find_unit(unit, rulebook, "?unit").code if unit else None
+    with office.database.read() as session:
+        page = queries.overdue(session, caller, code, cursor, limit, ahead)
+        holders = queries.late_holders(session, [row[0].id for row in page.rows], moment + ahead)
+        return assembly.overdue_page(page, holders, moment, rulebook)
+
+
+@router.get("/stuck", summary="卡住清单")
+def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
+    """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
+    with office.database.read() as session:
+        return assembly.stuck_view(queries.stuck(session, caller), caller, office.desk.rulebook)
 
 
 @router.get("/desk", summary="热线自办环节队列")

@@ -9,12 +9,13 @@ from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.masking import hide_words, mask_code, mask_name, mask_phone, mask_text, name_stem
-from app.tickets.queries import Line, QueueRow, Whole
+from app.tickets.queries import Line, QueueRow, Stuck, Whole
 from app.tickets.schemas import (
     ArrearsView,
     AttachmentView,
     EventView,
     Judgement,
+    NoticeView,
     OverdueLine,
     OverduePage,
     PartyView,
@@ -23,6 +24,7 @@ from app.tickets.schemas import (
     QueuePage,
     ReplyView,
     RoutingView,
+    StuckView,
     TicketLine,
     TicketPage,
     TicketView,
@@ -156,6 +158,22 @@ def overdue_page(page: Page[Line], holders: dict[int, list[str]], moment: dateti
             )
         )  # fmt: skip
     return OverduePage(items=items, next_cursor=page.next_cursor)
+
+
+def stuck_view(found: Stuck, caller: Caller, rulebook: Rulebook) -> StuckView:
+    """Return what is stuck."""
+    notices = [
+        NoticeView(
+            kind=row.kind, created_at=row.created_at, attempts=row.attempts, error=row.last_error or "",
+            reference=json.loads(row.payload),
+        )
+        for row in found.notices
+    ]  # fmt: skip
+    return StuckView(
+        unowned=[_ticket_line(*row, caller, rulebook) for row in found.unowned],
+        gaps=[_ticket_line(*row, caller, rulebook) for row in found.gaps],
+        notices=notices,
+    )
 
 
 def queue_page(

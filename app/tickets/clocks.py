@@ -138,4 +138,4 @@ def _recalculated(work: Opened, desk: Desk) -> bool:
 
 
 def _as_born(part: Part) -> bool:
-    return not part.extended and not part.paused and not part.rework and part.due_at == part.original_due_at
+    return not part.given and not part.rework and part.due_at == part.original_due_at

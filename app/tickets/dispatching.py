@@ -291,7 +291,8 @@ def barred_units(session: Session, ticket: Ticket, desk: Desk) -> frozenset[str]
 def reclassify(session: Session, act: Act, form: ReclassifyForm, desk: Desk) -> Ticket:
     """Change type, urgency or tag of a ticket that is with a unit; its limits are judged anew from their own start.
 
-    What has passed its time stays on record, whatever the new limits are.
+    What has passed its time stays on record, whatever the new limits are; a closing time that a person has given since
+    (延期、挂起、会商、法定起算) stands.
 
     Raises:
         ConflictError: no unit handles the ticket now.
@@ -329,6 +330,8 @@ def _dues_anew(work: Opened, case: LimitCase, desk: Desk) -> dict[str, dict[str,
         work.rules.update({name: due_view(item) for name, item in dues.items()})
         changed: dict[str, str | None] = {name: dues[name].due_at.isoformat() for name in part.dues if name in dues}
         changed |= {name: None for name in part.dues if name not in dues}
+        if part.given:
+            changed.pop(LimitStep.CLOSING.value, None)
         found[part.unit] = changed
     return found
 

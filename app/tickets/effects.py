@@ -129,6 +129,7 @@ def _on_replied(standing: Standing, fact: Fact) -> None:
     part = _find(standing, fact.payload["unit"])
     part.phase, part.replied_at = Phase.REPLIED, fact.at
     part.contacted_at = part.contacted_at or moment(fact.payload["contacted"])
+    _drop_desk(standing, part.unit)
     for unit in fact.payload["excused"]:
         _end(_find(standing, unit), Phase.EXCUSED, fact.at)
     for key, due in fact.payload["promises"].items():
@@ -149,8 +150,9 @@ def _on_objected(standing: Standing, fact: Fact) -> None:
 
 
 def _drop_desk(standing: Standing, unit: str, *steps: str) -> None:
-    for step in steps:
-        standing.desk.pop(f"{step}:{unit}", None)
+    """Drop what the hotline owed a unit: some steps, or all of it where the unit's part has ended."""
+    dropped = {f"{step}:{unit}" for step in steps} or {key for key in standing.desk if key.endswith(f":{unit}")}
+    standing.desk = {key: due for key, due in standing.desk.items() if key not in dropped}
 
 
 def _on_return_kept(standing: Standing, fact: Fact) -> None:
@@ -165,7 +167,7 @@ def _on_return_kept(standing: Standing, fact: Fact) -> None:
 def _on_return_upheld(standing: Standing, fact: Fact) -> None:
     payload = fact.payload
     part = _find(standing, payload["unit"])
-    _drop_desk(standing, part.unit, LimitStep.RETURN_RULING.value, LimitStep.ARBITRATION.value)
+    _drop_desk(standing, part.unit)
     _end(part, Phase.RETURNED, fact.at)
     if part.role != "lead":
         return
@@ -184,6 +186,7 @@ def _on_extended(standing: Standing, fact: Fact) -> None:
     part = _find(standing, fact.payload["unit"])
     _drop_desk(standing, part.unit, LimitStep.EXTENSION_RULING.value)
     part.extended += 1
+    part.extended_days += fact.payload["days"]
     _move_due(standing, part, moment(fact.payload["until"]))
     if part.role == "lead":
         standing.extensions += 1
@@ -193,6 +196,7 @@ def _move_due(standing: Standing, part: Part, due: datetime) -> None:
     """Give a part another time to answer; the lead's first handling carries the enterprise's due time with it."""
     step = LimitStep.REWORK.value if part.rework else LimitStep.CLOSING.value
     part.dues[step] = due
+    part.given = True
     if part.role == "lead" and not part.rework:
         standing.due_at = due
 
@@ -214,6 +218,7 @@ def _on_resumed(standing: Standing, fact: Fact) -> None:
     _end_pause(part, fact.at)
     part.phase = Phase.IN_PROGRESS
     part.dues.update(_moments(fact.payload["dues"]))
+    part.given = True
     if part.role == "lead":
         standing.state = State.IN_PROGRESS
         if part.due_at and not part.rework:
@@ -314,14 +319,15 @@ def _on_handed_over(standing: Standing, fact: Fact) -> None:
         return
     existing = standing.part_of(payload["to"])
     dues = {**old.dues, **_moments(payload["dues"])}
-    _drop_desk(standing, old.unit, *(step.partition(":")[0] for step in list(standing.desk)))
+    _drop_desk(standing, old.unit)
     _end(old, Phase.HANDED_OVER, fact.at)
     if existing and existing.is_open and old.role != "lead":
         return
     if existing and existing.is_open:
         _end(existing, Phase.HANDED_OVER, fact.at)
     new = Part(payload["to"], payload["round"], old.role, Phase.AWAITING_SIGN, fact.at, dues)
-    new.original_due_at, new.rework = old.original_due_at, old.rework
+    new.original_due_at, new.rework, new.given = old.original_due_at, old.rework, old.given
+    new.extended, new.extended_days = old.extended, old.extended_days
     standing.parts.append(new)
     if old.role == "lead":
         standing.state, standing.lead_unit = State.AWAITING_SIGN, new.unit
@@ -340,6 +346,7 @@ def _on_conferred(standing: Standing, fact: Fact) -> None:
 
 def _on_statute(standing: Standing, fact: Fact) -> None:
     lead = standing.lead()
+    standing.statute = fact.payload["covers"]
     if lead:
         _move_due(standing, lead, moment(fact.payload["due"]))
 

@@ -2,12 +2,13 @@
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import Verb
+from app.accounts.access import Role, Verb
 from app.accounts.tables import Staff
 from app.errors import ConflictError, FieldFault, ForbiddenError, InvalidInputError
 from app.notify.outbox import enqueue
@@ -16,7 +17,7 @@ from app.sealing import Sealer
 from app.sla.calendar import WorkingCalendar
 from app.sla.limits import select as select_limit
 from app.sla.timer import after_pause, due, limit_text, reach
-from app.tickets.acts import Act, Opened, happen, limit, open_ticket, own_part, row_of, settle
+from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_ticket, own_part, row_of, settle
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move
 from app.tickets.schemas import ContactView
@@ -37,7 +38,7 @@ from app.tickets.views import due_view, unit_view
 
 ATTEMPTS_OF_DILIGENCE = 3
 NOON, EVENING = time(12), time(18)
-LEAD_OF_EXTENSION = "0.5"
+LEAD_OF_EXTENSION = Decimal("0.5")
 
 
 def sign(session: Session, act: Act) -> Ticket:
@@ -181,6 +182,7 @@ def answer(session: Session, act: Act, form: AnswerForm, desk: Desk) -> Ticket:
     session.add(reply)
     session.flush()
     promises = _promises(session, form, work, part)
+    lapse_requests(session, work, None if part.role == "lead" else part)
     payload = {
         "unit": part.unit, "role": part.role, "result": form.result.value, "reply": reply.id, "promises": promises,
         "contacted": contacted.isoformat(), "excused": excused, "late": bool(part.due_at and work.at > part.due_at),
@@ -291,14 +293,15 @@ def _check_extension(
 ) -> None:  # fmt: skip
     if f"{LimitStep.EXTENSION_RULING.value}:{part.unit}" in work.standing.desk:
         raise ConflictError("延期申请正在审批，请等候")
-    if part.extended and not rule.hard:
+    cumulative = rule.hard or bool(rule.covers)
+    if part.extended and not cumulative:
         raise ConflictError("已延期一次，不再延期；仍办不了的请提请会商")
-    if form.days > rule.amount:
-        message = f"最多延期 {limit_text(rule)}（{rule.basis}）"
+    if form.days + part.extended_days > rule.amount:
+        message = f"{'累计' if cumulative else ''}最多延期 {limit_text(rule)}（{rule.basis}）"
         raise InvalidInputError(message, faults=(FieldFault("/days", message),))
-    latest = rule.model_copy(
-        update={"amount": rule.amount.__class__(LEAD_OF_EXTENSION), "unit": LimitUnit.WORKING_DAYS}
-    )
+    if rule.covers and work.caller.role is not Role.UNIT_LEADER:
+        raise ForbiddenError(f"{rule.covers}的延期须由处理部门负责人提出（{rule.basis}）")
+    latest = rule.model_copy(update={"amount": LEAD_OF_EXTENSION, "unit": LimitUnit.WORKING_DAYS})
     if part.due_at is None or reach(latest, work.at, calendar).due > part.due_at:
         raise ConflictError("延期须在到期前至少半个工作日提出；现在提出已来不及，请尽快办理并说明情况")
 
@@ -330,10 +333,10 @@ def rule_extension(session: Session, act: Act, form: DecisionForm, desk: Desk, u
         )
         return settle(session, work)
     rule = _extension_rule(work, part, desk)
-    amount = rule.amount.__class__(request.days or 0)
+    amount = Decimal(request.days or 0)
     start = part.due_at or work.at
     until = reach(rule.model_copy(update={"amount": amount}), start, desk.calendar)
-    happen(work, "extended", unit=unit, until=until.due.isoformat(), request=request.id, note=note)
+    happen(work, "extended", unit=unit, until=until.due.isoformat(), days=request.days, request=request.id, note=note)
     enqueue(session, work.at, [("enterprise.extended", {"number": act.number, "due_at": until.due.isoformat()})])
     return settle(session, work)
 
@@ -346,7 +349,7 @@ def _asked(session: Session, work: Opened, unit: str, kind: str) -> tuple[Part, 
             UnitRequest.dispatch_id == row.id, UnitRequest.kind == kind, UnitRequest.status == "待批"
         )
         request = session.scalars(statement.order_by(UnitRequest.id.desc())).first()
-        if request and part.phase is Phase.IN_PROGRESS:
+        if request and part.phase in {Phase.IN_PROGRESS, Phase.SUSPENDED}:
             return part, request
     raise ConflictError(f"该单位没有待审批的{kind}申请")
 

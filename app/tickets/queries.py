@@ -1,7 +1,7 @@
 """Reads: one ticket, its history, lists, a unit's queue, triage and the overdue list. All keyset-paged on indexes."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, true, tuple_
@@ -11,6 +11,7 @@ from app.accounts.access import Caller, Role, Rows, Verb
 from app.accounts.tables import Staff
 from app.clock import now
 from app.errors import NotFoundError
+from app.notify.tables import Outbox
 from app.paging import Page, Sortable, cut, decode_cursor
 from app.tickets.lifecycle import State
 from app.tickets.standing import OPEN_PHASES, UNSEEN
@@ -171,6 +172,11 @@ class ListFilter:
     urgent: bool | None = None
     channel: str | None = None
     external_number: str | None = None
+    kind: str | None = None
+    district: str | None = None
+    hardness: str | None = None
+    reworked: bool | None = None
+    returned: bool | None = None
     updated_since: datetime | None = None
 
 
@@ -193,6 +199,8 @@ def _narrowed(wanted: ListFilter) -> list[ColumnElement[bool]]:
         (Ticket.tag, wanted.tag), (Ticket.lead_unit, wanted.unit), (Ticket.urgent, wanted.urgent),
         (Ticket.channel, wanted.channel), (Ticket.external_number, wanted.external_number),
         (Ticket.state, wanted.state.value if wanted.state else None),
+        (Ticket.kind, wanted.kind), (Ticket.district, wanted.district), (Ticket.hardness, wanted.hardness),
+        (Ticket.reworks > 0, wanted.reworked), (Ticket.returns > 0, wanted.returned),
     )  # fmt: skip
     conditions: list[ColumnElement[bool]] = [column == value for column, value in pairs if value is not None]
     if wanted.updated_since:
@@ -290,18 +298,57 @@ def _due_first(session: Session, statement: Select[Ticket, str], cursor: str | N
     return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].next_due_at, row[0].id))
 
 
-def overdue(session: Session, caller: Caller, unit: str | None, cursor: str | None, limit: int) -> Page[Line]:
-    """Return tickets with an obligation past its time, the longest overdue first; no state is left out."""
-    moment = now()
+def overdue(
+    session: Session, caller: Caller, unit: str | None, cursor: str | None, limit: int, ahead: timedelta | None = None
+) -> Page[Line]:  # fmt: skip
+    """Return tickets with an obligation past its time, the longest overdue first; no state is left out.
+
+    With `ahead`, those instead whose next obligation falls due within that time.
+    """
+    moment = now() + (ahead or timedelta())
     statement = (
         select(Ticket, TicketText.title)
         .join(TicketText, TicketText.ticket_id == Ticket.id)
         .where(visible(caller, Verb.OVERDUE_READ), Ticket.next_due_at < moment)
     )
+    if ahead:
+        statement = statement.where(Ticket.next_due_at >= now())
     if unit:
         late = exists().where(Dispatch.ticket_id == Ticket.id, Dispatch.unit == unit, Dispatch.next_due_at < moment)
         statement = statement.where(late)
     return _due_first(session, statement, cursor, limit)
+
+
+STUCK_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """What goes no further by itself: nobody has it in time, no measure covers it, or its notice was given up."""
+
+    unowned: list[Line]
+    gaps: list[Line]
+    notices: list[Outbox]
+
+
+def stuck(session: Session, caller: Caller) -> Stuck:
+    """Return what is stuck, the oldest first, each kind up to a screenful."""
+
+    def lines(*conditions: ColumnElement[bool]) -> list[Line]:
+        statement = (
+            select(Ticket, TicketText.title)
+            .join(TicketText, TicketText.ticket_id == Ticket.id)
+            .where(visible(caller, Verb.OVERDUE_READ), *conditions)
+            .order_by(Ticket.next_due_at, Ticket.id)
+            .limit(STUCK_SHOWN)
+        )
+        return [(row[0], row[1]) for row in session.execute(statement)]
+
+    waiting = (State.TRIAGE.value, State.SPECIAL.value, State.RETURN_REVIEW.value, State.ARBITRATION.value)
+    unowned = lines(Ticket.state.in_(waiting), Ticket.next_due_at < now())
+    gaps = lines(Ticket.gap.is_(True), Ticket.next_due_at.is_not(None))
+    dead = select(Outbox).where(Outbox.dead_at.is_not(None)).order_by(Outbox.dead_at, Outbox.id).limit(STUCK_SHOWN)
+    return Stuck(unowned, gaps, list(session.scalars(dead)))
 
 
 def late_holders(session: Session, ticket_ids: list[int], moment: datetime) -> dict[int, list[str]]:

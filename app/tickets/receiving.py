@@ -8,7 +8,7 @@ from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundErr
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
-from app.tickets.acts import Act, Opened, happen, limit, open_by_id, open_ticket, settle
+from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_by_id, open_ticket, settle
 from app.tickets.assembly import PUBLIC, identifying
 from app.tickets.dispatching import judge_again, waits_until
 from app.tickets.forms import DirectAnswerForm, OverrideForm, TicketForm
@@ -23,6 +23,7 @@ from app.tickets.verb_forms import ChildForm, InfoForm, MergeForm, ReasonForm, S
 from app.tickets.views import judgement_view
 
 REPORT = "举报"
+ENDED_WITHOUT_ANSWER = tuple(state.value for state in (State.WITHDRAWN, State.INVALID, State.TOLD, State.SPLIT))
 
 
 def ask_info(session: Session, act: Act, form: InfoForm, desk: Desk) -> Ticket:
@@ -76,7 +77,9 @@ def answer_directly(session: Session, act: Act, form: DirectAnswerForm, desk: De
     due_at = limit(work, LimitStep.CALLBACK, desk.rulebook, desk.calendar).due_at
     happen(work, "answered", way=form.way, partner=partner, due=due_at.isoformat())
     insert_direct_answer(session, work.ticket.id, form, partner, act.caller, work.at)
-    return settle(session, work)
+    ticket = settle(session, work)
+    follow_main(session, ticket, "直办", desk)
+    return ticket
 
 
 def withdraw(session: Session, act: Act, form: ReasonForm) -> Ticket:
@@ -97,6 +100,7 @@ def withdraw(session: Session, act: Act, form: ReasonForm) -> Ticket:
 
 def recall_notices(session: Session, work: Opened) -> list[str]:
     """Tell every unit with an open part that it is taken from it; returns their codes for the event."""
+    lapse_requests(session, work)
     units = [part.unit for part in work.standing.open_parts()]
     facts = {"number": work.ticket.number}
     enqueue(session, work.at, [("ticket.recalled", {**facts, "unit": unit}) for unit in units])
@@ -192,6 +196,18 @@ def follow_main(session: Session, main: Ticket, closing: str, desk: Desk) -> Non
         due_at = limit(work, LimitStep.CALLBACK, desk.rulebook, desk.calendar).due_at
         happen(work, "main_settled", main=main.number, closing=closing, due=due_at.isoformat())
         settle(session, work)
+
+
+def part_from_ended(session: Session, ticket_id: int, desk: Desk) -> bool:
+    """Give a joined ticket back to the dispatchers whose main ended without an answer; whether it was one."""
+    work = open_by_id(session, ticket_id)
+    main = session.get(Ticket, work.ticket.main_id) if work.ticket.main_id else None
+    if work.state is not State.MERGED or main is None or main.state not in ENDED_WITHOUT_ANSWER:
+        return False
+    happen(work, "unmerged", main=main.number, due=waits_until(work, desk).isoformat())
+    work.ticket.main_id = None
+    settle(session, work)
+    return True
 
 
 def split(session: Session, act: Act, form: SplitForm, desk: Desk) -> list[str]:

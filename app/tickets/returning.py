@@ -143,6 +143,7 @@ def rule(session: Session, act: Act, form: RulingForm, desk: Desk, unit: str = "
     request = _open_request(session, work, part)
     request.status = "准予" if form.uphold else "不予"
     request.decided_at, request.decided_by, request.opinion = work.at, act.caller.reference, form.opinion
+    session.flush()
     note = insert_note(session, work.ticket.id, form.opinion, act.caller, work.at)
     facts = {"number": act.number, "unit": part.unit, "upheld": form.uphold}
     enqueue(session, work.at, [("ticket.return_ruled", facts)])
@@ -206,6 +207,7 @@ def arbitrate(session: Session, act: Act, form: ArbitrationForm, desk: Desk) -> 
     unit = find_unit(form.unit, desk.rulebook, "/unit", clock.today())
     request.status = "不予" if unit.code == part.unit else "准予"
     request.decided_at, request.decided_by, request.opinion = work.at, act.caller.reference, form.opinion
+    session.flush()
     note = insert_note(session, work.ticket.id, form.opinion, act.caller, work.at)
     if unit.code == part.unit:
         work.require(Move.KEEP)

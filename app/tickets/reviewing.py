@@ -183,6 +183,8 @@ def reassess(session: Session, act: Act, form: ReassessForm, desk: Desk) -> Tick
 
 
 def _rework(session: Session, work: Opened, note: int, desk: Desk) -> None:
+    if work.standing.children:
+        raise ConflictError("母件不重办，请在有关子件上重办：" + "、".join(work.standing.children))
     if work.standing.reworks >= MAX_REWORKS:
         raise ConflictError(f"已重办 {MAX_REWORKS} 次，请提请会商（conference）或督办，不再重办")
     lead = work.standing.lead()
@@ -232,6 +234,18 @@ def archive(session: Session, act: Act) -> Ticket:
         raise ConflictError("还有承诺没有兑现结果，登记后再归档")
     happen(work, "archived")
     return settle(session, work)
+
+
+def archive_due(session: Session, ticket_id: int, desk: Desk) -> bool:
+    """Archive a closed ticket whose appeal window (考核申诉) has passed and whose promises are settled; whether it was."""
+    work = open_by_id(session, ticket_id)
+    if work.state is not State.CLOSED or work.standing.promises or work.standing.closed_at is None:
+        return False
+    if limit(work, LimitStep.APPEAL, desk.rulebook, desk.calendar, work.standing.closed_at).due_at > work.at:
+        return False
+    happen(work, "archived")
+    settle(session, work)
+    return True
 
 
 def join_children(session: Session, parent_id: int) -> bool:

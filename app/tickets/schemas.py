@@ -456,6 +456,24 @@ class OverduePage(BaseModel):
     next_cursor: str | None
 
 
+class NoticeView(BaseModel):
+    """A notice that was given up."""
+
+    kind: str
+    created_at: datetime
+    attempts: int
+    error: str
+    reference: dict[str, object]
+
+
+class StuckView(BaseModel):
+    """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
+
+    unowned: list[TicketLine]
+    gaps: list[TicketLine]
+    notices: list[NoticeView]
+
+
 class RoutingView(BaseModel):
     """Why the ticket went where it went, in Chinese."""
 

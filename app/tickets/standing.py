@@ -79,6 +79,8 @@ class Part:
         dues: what it owes or owed, by step.
         late: steps that passed their time while still owed; never taken back.
         paused: time its clock stood still.
+        extended, extended_days: how often and by how many days it was given more time.
+        given: whether a person has given it its time to answer since (延期、挂起、会商、法定起算): no recount takes that away.
         rework: which rework this round is; 0: the first handling.
     """
 
@@ -100,6 +102,8 @@ class Part:
     late: set[str] = field(default_factory=set)
     no_return: bool = False
     extended: int = 0
+    extended_days: int = 0
+    given: bool = False
     handler: int | None = None
     deputy: int | None = None
 
@@ -169,6 +173,7 @@ class Standing:
     reworks: int = 0
     extensions: int = 0
     hardness: str = ""
+    statute: str = ""
     closing: str = ""
     solved: str = ""
     first_grade: str = ""

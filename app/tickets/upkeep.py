@@ -5,23 +5,26 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app import clock
 from app.database import Database
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
-from app.tickets.acts import Opened, add_rows, happen, keep_rules, limit, open_by_id, row_of, settle
+from app.tickets.acts import Opened, add_rows, happen, keep_rules, lapse_requests, limit, open_by_id, row_of, settle
 from app.tickets.dispatching import barred_units, next_round, waits_until
 from app.tickets.handling import resume_part, sign_part
 from app.tickets.hard import MANY_RETURNS, MANY_UNITS, signs_of_hardness
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move, State
-from app.tickets.reviewing import join_children
+from app.tickets.receiving import ENDED_WITHOUT_ANSWER, part_from_ended
+from app.tickets.reviewing import archive_due, join_children
 from app.tickets.standing import OPEN_PHASES, Part, Phase
 from app.tickets.tables import Dispatch, Ticket, UnitRequest
 
 URGENT_TRIAGE_PATIENCE = timedelta(minutes=5)
+# Five working days are never fewer than seven days of the calendar; a shorter rule only waits a little longer.
+SHORTEST_APPEAL = timedelta(days=7)
 BATCH = 200
 OPEN_PARTS = tuple(phase.value for phase in OPEN_PHASES)
 OPEN_STATES = tuple(state.value for state in State if state.is_open)
@@ -110,6 +113,28 @@ def join_parents(database: Database) -> int:
     return joined
 
 
+def part_orphans(database: Database, desk: Desk) -> int:
+    """Give tickets back to the dispatchers whose main ended without an answer; returns how many."""
+    main = aliased(Ticket)
+    orphaned = select(main.id).where(main.id == Ticket.main_id, main.state.in_(ENDED_WITHOUT_ANSWER)).exists()
+    parted = 0
+    for ticket_id in _ids(database, Ticket.state == State.MERGED.value, orphaned):
+        with database.write() as session:
+            parted += part_from_ended(session, ticket_id, desk)
+    return parted
+
+
+def archive_closed(database: Database, desk: Desk) -> int:
+    """Archive what was closed long enough ago that no appeal can come any more; returns how many."""
+    before = clock.now() - SHORTEST_APPEAL
+    archived = 0
+    waiting = (Ticket.state == State.CLOSED.value, Ticket.closed_at < before, Ticket.next_due_at.is_(None))
+    for ticket_id in _ids(database, *waiting):
+        with database.write() as session:
+            archived += archive_due(session, ticket_id, desk)
+    return archived
+
+
 def propose_hard_cases(database: Database) -> int:
     """Propose for 会商 what the rules call hard (退单两次、延期、三家以上单位、重办两次、无措施覆盖); returns how many."""
     extended = select(UnitRequest.id).where(
@@ -164,6 +189,7 @@ def _hand_over(session: Session, work: Opened, part: Part, desk: Desk) -> None:
         work.require(Move.HAND_OVER)
     old = row_of(session, work, part)
     keep_rules(work, old)
+    lapse_requests(session, work, part)
     signing = limit(work, LimitStep.SIGN, desk.rulebook, desk.calendar)
     before = len(work.standing.parts)
     dues = {LimitStep.SIGN.value: signing.due_at.isoformat()}

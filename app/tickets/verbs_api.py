@@ -377,7 +377,7 @@ def read_clock(
 
 @router.get("/tickets/{number}/file", summary="办理卷")
 def read_file(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_FILE))]
 ) -> CaseFileView:
     """Everything written about the ticket besides its events; a unit sees its own requests and contacts only."""
     with office.database.read() as session:

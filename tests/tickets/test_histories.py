@@ -270,6 +270,7 @@ def laws_hold(world: World) -> None:
     stretches_tile_the_clock(standing, world)
     nothing_late_is_forgotten(standing, world)
     somebody_owes_something(standing)
+    nothing_is_owed_to_a_part_that_ended(standing)
     due_times_lie_in_office_hours(standing, world)
 
 
@@ -312,6 +313,12 @@ def somebody_owes_something(standing: Standing) -> None:
     """No limbo: an open ticket always has a next step with a time, save one that waits for its children or main."""
     if standing.state.is_open and standing.state not in {State.SPLIT, State.MERGED}:
         assert standing.next() is not None, standing.state
+
+
+def nothing_is_owed_to_a_part_that_ended(standing: Standing) -> None:
+    """What the hotline owes a unit goes with the unit's part."""
+    open_units = {part.unit for part in standing.open_parts()}
+    assert {key.partition(":")[2] for key in standing.desk if ":" in key} <= open_units
 
 
 def due_times_lie_in_office_hours(standing: Standing, world: World) -> None:

@@ -543,6 +543,64 @@ def test_calendar_explain_lists_what_counts_and_what_does_not(monday: Hotline) -
     refused(monday.get("operator", "/calendar/explain", **{**asked, "amount": "90"}), 503, "尚未导入")
 
 
+def test_a_main_that_ends_without_an_answer_gives_its_joined_tickets_back(monday: Hotline, office: Office) -> None:
+    main, second = (monday.submit(title=f"第{index}件")["number"] for index in range(2))
+    ok(do(monday, "dispatcher", second, "merge", {"main": main, "reason": "同一笔货款"}))
+    ok(do(monday, "operator", main, "withdraw", {"reason": "企业来电撤回"}))
+    assert one_round(office, None)["parted"] == 1
+    assert (monday.ticket(second)["state"], monday.ticket(second)["next_step"]) == ("triage", "首次派单")
+
+
+def test_what_nobody_can_appeal_any_more_is_archived(hotline: Hotline, office: Office) -> None:
+    with at(hotline, START):
+        number = reviewed(hotline)
+        ok(do(hotline, "callback", number, "callback", call()))
+    with at(hotline, START + timedelta(days=6)):
+        assert one_round(office, None)["archived"] == 0
+    with at(hotline, START + timedelta(days=8)):
+        assert one_round(office, None)["archived"] == 1
+        refused(do(hotline, "reviewer", number, "reassess", {"rework": True, "opinion": "又来电"}), 409, "已归档")
+
+
+def test_the_laws_extension_keeps_its_own_cap_and_asker(monday: Hotline) -> None:
+    number = signed(monday)
+    body = {"started_at": "2026-10-26T09:00:00+08:00", "reason": "10月26日收到省厅转交材料"}
+    ok(do(monday, "dispatcher", number, "statute", body))
+    refused(do(monday, LEAD, number, "extension", {"days": 60, "reason": "案情复杂"}), 403, "负责人")
+    refused(
+        do(monday, "unit_leader@市工信局", number, "extension", {"days": 61, "reason": "案情复杂"}), 422, "60个自然日"
+    )
+    ok(do(monday, "unit_leader@市工信局", number, "extension", {"days": 60, "reason": "案情复杂"}))
+    seen = ok(do(monday, "reviewer", number, "extension/rule", {"grant": True, "opinion": "符合条例"}))
+    assert seen["due_at"].startswith("2027-01-2")
+    refused(do(monday, "unit_leader@市工信局", number, "extension", {"days": 1, "reason": "还要"}), 422, "累计")
+
+
+def test_a_parent_is_not_reworked_its_children_are(monday: Hotline, office: Office) -> None:
+    parent = signed(monday)
+    children = [{"content": "学校欠货款", "tag": "0101"}, {"content": "工程款也没给", "tag": "0103"}]
+    numbers = ok(do(monday, "dispatcher", parent, "split", {"children": children, "reason": "两个事项"}))["children"]
+    for number in numbers:
+        ok(do(monday, "operator", number, "withdraw", {"reason": "已付清"}))
+    one_round(office, None)
+    refused(do(monday, "reviewer", parent, "reassess", {"rework": True, "opinion": "还没付"}), 409, "子件", numbers[0])
+
+
+def test_lists_are_narrowed_and_what_is_due_or_stuck_is_seen(hotline: Hotline) -> None:
+    with at(hotline, START):
+        number, other = signed(hotline), waiting(hotline)
+        ok(do(hotline, "dispatcher", number, "hard", REASON))
+        assert [
+            item["number"] for item in hotline.get("dispatcher", "/tickets", hardness="proposed").json()["items"]
+        ] == [number]
+        assert hotline.get("dispatcher", "/tickets", type="咨询").json()["items"] == []
+        soon = hotline.get("supervisor", "/due-soon", hours=3).json()["items"]
+        assert [(item["number"], item["overdue_minutes"] < 0) for item in soon] == [(other, True)]
+    with at(hotline, START + timedelta(days=1)):
+        found = ok(hotline.get("supervisor", "/stuck"))
+        assert [item["number"] for item in found["unowned"]] == [other]
+
+
 def test_the_documents_show_the_table_as_it_is() -> None:
     text = (RULES.parent / "docs" / "lifecycle.md").read_text(encoding="utf-8")
     assert diagram() in text
