@@ -120,6 +120,20 @@ class DutyPerson(Rule):
     to_day: date
 
 
+class Window(Rule):
+    """One stretch of office hours in a working day."""
+
+    opens: time
+    closes: time
+
+
+class OfficeHours(Rule):
+    """Office hours with the lunch break, and their source."""
+
+    windows: tuple[Window, ...] = Field(min_length=1)
+    source: str
+
+
 class Unit(Rule):
     """One 承办单位.
 
@@ -127,6 +141,7 @@ class Unit(Rule):
         superior: code of the unit one level up, or empty.
         subordinates: organs under it, as callers name them.
         successor: code of the unit that took over its duties (机构改革), once `valid_to` has passed.
+        office: its own office hours where they differ from the city's; the days off are the city's.
     """
 
     code: UnitCode
@@ -141,6 +156,7 @@ class Unit(Rule):
     duties: str
     duty_phone: str = ""
     roster: tuple[DutyPerson, ...] = ()
+    office: OfficeHours | None = None
     valid_from: date
     valid_to: OptionalDay = None
     successor: str = ""
@@ -317,20 +333,6 @@ class LimitRule(Rule):
     note: str = ""
     valid_from: date
     valid_to: OptionalDay = None
-
-
-class Window(Rule):
-    """One stretch of office hours in a working day."""
-
-    opens: time
-    closes: time
-
-
-class OfficeHours(Rule):
-    """Office hours with the lunch break, and their source."""
-
-    windows: tuple[Window, ...] = Field(min_length=1)
-    source: str
 
 
 class HolidaySpan(Rule):

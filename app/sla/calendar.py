@@ -94,11 +94,13 @@ class WorkingCalendar:
     """The imported years as one calendar.
 
     A date belongs to whichever year's file lists it: the notice for one year may move days of its neighbours. Where two
-    files list the same date, the later year's notice was issued later and holds. Every method that takes a moment
+    files list the same date, the later year's notice was issued later and holds. With `own_office` it is the calendar of
+    a unit that keeps hours of its own: the days are the city's, the hours the unit's. Every method that takes a moment
     raises ValueError for one without a time zone.
     """
 
-    def __init__(self, years: Iterable[CalendarYear]) -> None:
+    def __init__(self, years: Iterable[CalendarYear], own_office: OfficeHours | None = None) -> None:
+        self._own_office = own_office
         ordered = sorted(years, key=lambda year: year.year)
         self._offices = {year.year: year.office for year in ordered}
         self._latest_office = ordered[-1].office if ordered else USUAL_OFFICE
@@ -139,7 +141,7 @@ class WorkingCalendar:
         """Return a day's office hours in order, aware in Asia/Shanghai; empty when nobody works."""
         if not self.is_working_day(day):
             return ()
-        office = self._offices.get(day.year, self._latest_office)
+        office = self._own_office or self._offices.get(day.year, self._latest_office)
         return tuple(
             (datetime.combine(day, window.opens, SHANGHAI), datetime.combine(day, window.closes, SHANGHAI))
             for window in sorted(office.windows, key=lambda window: window.opens)

@@ -16,8 +16,8 @@ from app.rulebook.shapes import LimitStep, Rulebook
 from app.sla.calendar import WorkingCalendar
 from app.sla.limits import LimitCase, require
 from app.sla.timer import Due, due
-from app.tickets.effects import apply, fold
 from app.tickets.events import Chain, Happening, append
+from app.tickets.fold import apply, fold
 from app.tickets.lifecycle import Move, State, step
 from app.tickets.queries import visible
 from app.tickets.schemas import DueView

@@ -20,18 +20,16 @@ from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
 from app.tickets.forms import Kind, PreviewForm, TicketForm
 from app.tickets.intake import find_district, find_unit, judge
+from app.tickets.life_schemas import ExplainView
 from app.tickets.lifecycle import State
+from app.tickets.list_schemas import OverduePage, QueuePage, StuckView
 from app.tickets.office import Office
 from app.tickets.schemas import (
     EventView,
-    ExplainView,
     Judgement,
-    OverduePage,
     Preview,
-    QueuePage,
     RoutingView,
     SimilarPage,
-    StuckView,
     Submitted,
     TicketPage,
     TicketView,
@@ -323,12 +321,14 @@ def explain_calendar(
     start: Annotated[Moment, Query(alias="from", description="起算时间，带时区")],
     amount: Annotated[Decimal, Query(gt=0, le=400, max_digits=6, decimal_places=2)],
     unit: Annotated[Literal["分钟", "小时", "办公小时", "工作日", "自然日"], Query(description="单位")] = "工作日",
+    keeper: Annotated[UnitQuery, Query(description="按哪个承办单位的办公时间；不填按全市")] = None,
 ) -> ExplainView:  # fmt: skip
     """How a limit is counted: every slice that counts, and every day between that does not, with why.
 
     Refused where it would rest on a year whose calendar is not imported: an explanation must not be a guess.
     """
-    calendar = office.desk.calendar
+    desk = office.desk
+    calendar = desk.calendar_of(find_unit(keeper, desk.rulebook, "?keeper").code) if keeper else desk.calendar
     end = count(LimitUnit(unit), amount, start, calendar)
     if end.provisional:
         raise UnavailableError(

@@ -8,6 +8,7 @@ from app.paging import Page
 from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.tickets.lifecycle import NEXT_STEPS, State
+from app.tickets.list_schemas import NoticeView, OverdueLine, OverduePage, QueueCounts, QueueLine, QueuePage, StuckView
 from app.tickets.masking import hide_words, mask_code, mask_name, mask_phone, mask_text, name_stem
 from app.tickets.queries import Line, QueueRow, Stuck, Whole
 from app.tickets.schemas import (
@@ -15,16 +16,9 @@ from app.tickets.schemas import (
     AttachmentView,
     EventView,
     Judgement,
-    NoticeView,
-    OverdueLine,
-    OverduePage,
     PartyView,
-    QueueCounts,
-    QueueLine,
-    QueuePage,
     ReplyView,
     RoutingView,
-    StuckView,
     TicketLine,
     TicketPage,
     TicketView,

@@ -8,10 +8,9 @@ from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.sla.calendar import WorkingCalendar
 from app.tickets.assembly import PUBLIC
-from app.tickets.lifecycle import NEXT_STEPS, State
-from app.tickets.masking import mask_phone, mask_text
-from app.tickets.queries import CaseFile, Whole
-from app.tickets.schemas import (
+from app.tickets.case_queries import CaseFile
+from app.tickets.intake import Desk
+from app.tickets.life_schemas import (
     AttemptView,
     CallbackView,
     CaseFileView,
@@ -21,12 +20,14 @@ from app.tickets.schemas import (
     EnquiryView,
     PromiseView,
     RequestView,
-    RulingView,
     StepView,
     StretchView,
     UnitClock,
-    UnitView,
 )
+from app.tickets.lifecycle import NEXT_STEPS, State
+from app.tickets.masking import mask_phone, mask_text
+from app.tickets.queries import Whole
+from app.tickets.schemas import RulingView, UnitView
 from app.tickets.standing import POLICY, Holder, Part, Standing, Stretch, late_at
 from app.tickets.tables import Conference, DirectAnswer, Ruling, Ticket, UnitRequest
 from app.tickets.views import PART_ROLES, PART_STATES, holder_of, unit_view
@@ -42,11 +43,9 @@ def _minutes(span: timedelta) -> int:
     return int(span / MINUTE)
 
 
-def clock_view(
-    ticket: Ticket, standing: Standing, now: datetime, rulebook: Rulebook, calendar: WorkingCalendar
-) -> ClockView:
+def clock_view(ticket: Ticket, standing: Standing, now: datetime, desk: Desk) -> ClockView:
     """Return both clocks of a ticket as they stand now."""
-    standing = late_at(standing, now)
+    standing, rulebook = late_at(standing, now), desk.rulebook
     stretches = standing.until(now)
 
     def spent(*holders: Holder) -> int:
@@ -62,7 +61,7 @@ def clock_view(
         holding_minutes=spent(Holder.UNIT, Holder.DESK, Holder.CHILDREN, Holder.MAIN),
         unowned_minutes=spent(Holder.UNOWNED), paused_minutes=spent(Holder.PAUSED),
         stretches=[_stretch(item, rulebook) for item in stretches],
-        units=[_unit_clock(part, now, rulebook, calendar) for part in begun],
+        units=[_unit_clock(part, now, rulebook, desk.calendar_of(part.unit)) for part in begun],
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from app.database import Database
 from app.rulebook.shapes import LimitStep
 from app.sla.timer import dispatch_dues
 from app.tickets.acts import Opened, facts_of, happen, load_events, open_by_id, part_columns, settle, ticket_columns
-from app.tickets.effects import fold
 from app.tickets.events import first_broken_link
+from app.tickets.fold import fold
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import State
 from app.tickets.standing import Part
@@ -123,7 +123,8 @@ def _recalculated(work: Opened, desk: Desk) -> bool:
             provisional = provisional or part.role == "lead"
             continue
         counted = {
-            due.step.value: due for due in dispatch_dues(desk.rulebook, desk.calendar, work.case, part.dispatched_at)
+            due.step.value: due
+            for due in dispatch_dues(desk.rulebook, desk.calendar_of(part.unit), work.case, part.dispatched_at)
         }
         dues[part.unit] = {name: counted[name].due_at.isoformat() for name in part.dues if name in counted}
         work.rules.update({name: due_view(due) for name, due in counted.items()})

@@ -250,7 +250,7 @@ def support(session: Session, act: Act, form: SupportForm, desk: Desk) -> Ticket
 
 
 def _add_supporters(session: Session, work: Opened, codes: list[str], lead: Part, desk: Desk) -> None:
-    signing = limit(work, LimitStep.SIGN, desk.rulebook, desk.calendar)
+    signing = limit(work, LimitStep.SIGN, desk.rulebook, desk.calendar_of(lead.unit))
     keep_rules(work, row_of(session, work, lead))
     # The supporter's opinion serves the lead's answer, so it is due when that is.
     dues = {LimitStep.SIGN.value: signing.due_at.isoformat()}
@@ -326,7 +326,10 @@ def _dues_anew(work: Opened, case: LimitCase, desk: Desk) -> dict[str, dict[str,
     for part in work.standing.open_parts():
         if part.rework:
             continue
-        dues = {item.step.value: item for item in dispatch_dues(desk.rulebook, desk.calendar, case, part.dispatched_at)}
+        dues = {
+            item.step.value: item
+            for item in dispatch_dues(desk.rulebook, desk.calendar_of(part.unit), case, part.dispatched_at)
+        }
         work.rules.update({name: due_view(item) for name, item in dues.items()})
         changed: dict[str, str | None] = {name: dues[name].due_at.isoformat() for name in part.dues if name in dues}
         changed |= {name: None for name in part.dues if name not in dues}

@@ -1,12 +1,12 @@
 """What each kind of event does to a work order: the effects that the fold applies, in the order of a work order's life. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from app.rulebook.shapes import LimitStep
 from app.tickets.lifecycle import State
-from app.tickets.standing import Fact, Part, Phase, Standing, mark_late, settle_holder
+from app.tickets.standing import Fact, Part, Phase, Standing
 
 
 def moment(text: str) -> datetime:
@@ -437,25 +437,3 @@ EFFECTS: dict[str, Callable[[Standing, Fact], None]] = {
     "reclassified": _on_reclassified,
     "recalculated": _on_recalculated,
 }
-
-
-def fold(facts: Iterable[Fact]) -> Standing:
-    """Return where a ticket stands after its events, in order."""
-    standing = Standing()
-    for fact in facts:
-        apply(standing, fact)
-    return standing
-
-
-def apply(standing: Standing, fact: Fact) -> None:
-    """Let one more event happen.
-
-    Raises:
-        KeyError: the payload lacks what its kind needs.
-    """
-    mark_late(standing, fact.at)
-    effect = EFFECTS.get(fact.kind)
-    if effect is None:
-        return
-    effect(standing, fact)
-    settle_holder(standing, fact)

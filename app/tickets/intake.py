@@ -3,7 +3,7 @@
 受理一件诉求时的判断：归口标签、主办与协办、依据、时限，以及拿不准时交给人的理由。
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -53,13 +53,19 @@ class Desk:
     places: PlaceFinder
     accused: AccusedFinder
     signatures: SignatureMaker | None
+    own_hours: Mapping[str, WorkingCalendar]
+
+    def calendar_of(self, unit: str) -> WorkingCalendar:
+        """Return the calendar by which a unit's time is counted: the city's, or with hours of its own."""
+        return self.own_hours.get(unit, self.calendar)
 
 
 def make_desk(rulebook: Rulebook, classifier: Classifier | None) -> Desk:
     """Return a desk for a rulebook and a model."""
     signatures = SignatureMaker(classifier) if classifier else None
     calendar = WorkingCalendar(rulebook.years)
-    return Desk(rulebook, classifier, calendar, PlaceFinder(rulebook), AccusedFinder(rulebook), signatures)
+    own = {unit.code: WorkingCalendar(rulebook.years, unit.office) for unit in rulebook.units if unit.office}
+    return Desk(rulebook, classifier, calendar, PlaceFinder(rulebook), AccusedFinder(rulebook), signatures, own)
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,11 @@ def judge(
     answered = isinstance(form, TicketForm) and form.answered is not None
     state = State.AWAITING_CALLBACK if answered else _state(decision, reasons)
     case = LimitCase(kind, urgent)
+    lead = decision.lead.unit if decision and decision.lead else ""
     notes = tuple(_notes(decision, tag, place, desk.rulebook))
     return Judged(
         prediction, tag, tag_source, kind, kind_source, urgent, urgent_source, confidentiality, place, place_source,
-        accused, facts, decision, reasons, state, _dues(state, case, at, accepted_at or at, desk), notes,
+        accused, facts, decision, reasons, state, _dues(state, case, lead, at, accepted_at or at, desk), notes,
     )  # fmt: skip
 
 
@@ -314,14 +321,14 @@ def _state(decision: Decision | None, reasons: tuple[Reason, ...]) -> State:
     return outcomes[decision.outcome]
 
 
-def _dues(state: State, case: LimitCase, at: datetime, accepted_at: datetime, desk: Desk) -> tuple[Due, ...]:
+def _dues(state: State, case: LimitCase, lead: str, at: datetime, accepted_at: datetime, desk: Desk) -> tuple[Due, ...]:
     if state is State.TOLD:
         return ()
     if state is State.AWAITING_CALLBACK:
         rule = require(desk.rulebook.limits, LimitStep.CALLBACK, case, clock.local(at).date())
         return (due(rule, at, desk.calendar),)
     if state is State.AWAITING_SIGN:
-        return dispatch_dues(desk.rulebook, desk.calendar, case, at)
+        return dispatch_dues(desk.rulebook, desk.calendar_of(lead), case, at)
     return (first_dispatch_due(desk.rulebook, desk.calendar, case, accepted_at),)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
@@ -16,14 +15,8 @@ from app.paging import Page, Sortable, cut, decode_cursor
 from app.tickets.lifecycle import State
 from app.tickets.standing import OPEN_PHASES, UNSEEN
 from app.tickets.tables import (
-    CallbackAttempt,
-    Conference,
-    ContactAttempt,
-    DirectAnswer,
     Dispatch,
-    Promise,
     Reply,
-    Ruling,
     Ticket,
     TicketArrears,
     TicketAttachment,
@@ -32,7 +25,6 @@ from app.tickets.tables import (
     TicketNote,
     TicketParty,
     TicketText,
-    UnitRequest,
 )
 
 # Sorts after every real time: a part without an obligation comes last in a queue.
@@ -245,49 +237,6 @@ def desk(session: Session, caller: Caller, step: str, cursor: str | None, limit:
         statement = statement.where(tuple_(Ticket.desk_due_at, Ticket.id) > (after, ident))
     rows = session.execute(statement.order_by(Ticket.desk_due_at, Ticket.id).limit(limit + 1)).all()
     return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].desk_due_at, row[0].id))
-
-
-@dataclass(frozen=True)
-class CaseFile:
-    """Everything written about a ticket besides its events: requests, contacts, callbacks, promises, rulings, 会商."""
-
-    ticket: Ticket
-    requests: list[tuple[UnitRequest, str]]
-    contacts: list[tuple[ContactAttempt, str]]
-    callbacks: list[CallbackAttempt]
-    promises: list[Promise]
-    rulings: list[Ruling]
-    conferences: list[Conference]
-    answered: DirectAnswer | None
-    children: list[str]
-    joined: list[str]
-
-
-def case_file(session: Session, number: str, caller: Caller) -> CaseFile:
-    """Return what was written about a ticket; a unit sees its own requests and contacts only.
-
-    Raises:
-        NotFoundError: as for `one`.
-    """
-    ticket = one(session, number, caller).ticket
-    own = (Dispatch.unit == caller.unit,) if caller.role.of_unit else ()
-
-    def with_unit(table: Any) -> list[Any]:
-        statement = select(table, Dispatch.unit).join(Dispatch, Dispatch.id == table.dispatch_id)
-        rows = session.execute(statement.where(table.ticket_id == ticket.id, *own).order_by(table.id))
-        return [(row[0], row[1]) for row in rows]
-
-    def of_ticket(table: Any) -> list[Any]:
-        return list(session.scalars(select(table).where(table.ticket_id == ticket.id).order_by(table.id)))
-
-    def numbers(column: Any) -> list[str]:
-        return list(session.scalars(select(Ticket.number).where(column == ticket.id).order_by(Ticket.id)))
-
-    return CaseFile(
-        ticket, with_unit(UnitRequest), with_unit(ContactAttempt), of_ticket(CallbackAttempt), of_ticket(Promise),
-        of_ticket(Ruling), of_ticket(Conference), session.get(DirectAnswer, ticket.id), numbers(Ticket.parent_id),
-        [] if caller.role.of_unit else numbers(Ticket.main_id),
-    )  # fmt: skip
 
 
 def _due_first(session: Session, statement: Select[Ticket, str], cursor: str | None, limit: int) -> Page[Line]:

@@ -190,7 +190,7 @@ def _rework(session: Session, work: Opened, note: int, desk: Desk) -> None:
     lead = work.standing.lead()
     if lead is None:
         raise ConflictError("直办件没有承办单位；企业不满意的请登记新诉求派单")
-    due_at = limit(work, LimitStep.REWORK, desk.rulebook, desk.calendar).due_at
+    due_at = limit(work, LimitStep.REWORK, desk.rulebook, desk.calendar_of(lead.unit)).due_at
     before = len(work.standing.parts)
     happen(
         work, "rework_ordered", round=next_round(work), lead=lead.unit, supporters=[], note=note,

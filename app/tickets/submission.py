@@ -24,8 +24,8 @@ from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
 from app.sla.timer import Due
 from app.tickets.acts import part_columns, ticket_columns
-from app.tickets.effects import fold
 from app.tickets.events import Chain, Happening, append
+from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State

@@ -13,7 +13,7 @@ from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.tickets.acts import Opened, add_rows, happen, keep_rules, lapse_requests, limit, open_by_id, row_of, settle
 from app.tickets.dispatching import barred_units, next_round, waits_until
-from app.tickets.handling import resume_part, sign_part
+from app.tickets.handling import sign_part
 from app.tickets.hard import MANY_RETURNS, MANY_UNITS, signs_of_hardness
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move, State
@@ -21,6 +21,7 @@ from app.tickets.receiving import ENDED_WITHOUT_ANSWER, part_from_ended
 from app.tickets.reviewing import archive_due, join_children
 from app.tickets.standing import OPEN_PHASES, Part, Phase
 from app.tickets.tables import Dispatch, Ticket, UnitRequest
+from app.tickets.timekeeping import resume_part
 
 URGENT_TRIAGE_PATIENCE = timedelta(minutes=5)
 # Five working days are never fewer than seven days of the calendar; a shorter rule only waits a little longer.
@@ -190,7 +191,7 @@ def _hand_over(session: Session, work: Opened, part: Part, desk: Desk) -> None:
     old = row_of(session, work, part)
     keep_rules(work, old)
     lapse_requests(session, work, part)
-    signing = limit(work, LimitStep.SIGN, desk.rulebook, desk.calendar)
+    signing = limit(work, LimitStep.SIGN, desk.rulebook, desk.calendar_of(successor))
     before = len(work.standing.parts)
     dues = {LimitStep.SIGN.value: signing.due_at.isoformat()}
     happen(

@@ -15,25 +15,16 @@ from app import clock
 from app.accounts.access import Caller, Verb
 from app.accounts.api import Allow
 from app.errors import NotFoundError
-from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing
+from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping
 from app.tickets.acts import Act, facts_of, load_events
 from app.tickets.api import REFUSALS, IfMatch, Number, OfficeOf, UnitQuery, seen, version_of
+from app.tickets.case_queries import case_file
 from app.tickets.casefile import case_file_view, clock_view, enquiry_view, ruling_view
-from app.tickets.effects import fold
+from app.tickets.fold import fold
 from app.tickets.forms import CorrectForm, DirectAnswerForm, DispatchForm
 from app.tickets.intake import find_unit
-from app.tickets.schemas import (
-    CaseFileView,
-    ChildrenView,
-    ClockView,
-    ContactView,
-    EnquiryView,
-    FindingView,
-    Judgement,
-    ProposalView,
-    RulingView,
-    TicketView,
-)
+from app.tickets.life_schemas import CaseFileView, ChildrenView, ClockView, EnquiryView, FindingView, ProposalView
+from app.tickets.schemas import ContactView, Judgement, RulingView, TicketView
 from app.tickets.verb_forms import (
     AnswerForm,
     ArbitrationForm,
@@ -236,7 +227,7 @@ def ask_extension(
     at: At, form: ExtensionForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_EXTEND))]
 ) -> TicketView:
     """Ask for more time before it is due."""
-    return at.done(caller, lambda session, act: handling.ask_extension(session, act, form, at.office.desk))
+    return at.done(caller, lambda session, act: timekeeping.ask_extension(session, act, form, at.office.desk))
 
 
 @router.post("/tickets/{number}/suspension", summary="申请挂起")
@@ -244,13 +235,13 @@ def ask_suspension(
     at: At, form: SuspensionForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SUSPEND))]
 ) -> TicketView:
     """Ask that the clock stand still, with evidence and an end."""
-    return at.done(caller, lambda session, act: handling.ask_suspension(session, act, form, at.office.desk))
+    return at.done(caller, lambda session, act: timekeeping.ask_suspension(session, act, form, at.office.desk))
 
 
 @router.post("/tickets/{number}/resume", summary="恢复办理")
 def resume(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_RESUME))]) -> TicketView:
     """Go on before a suspension ends."""
-    return at.done(caller, lambda session, act: handling.resume(session, act, form, at.office.desk))
+    return at.done(caller, lambda session, act: timekeeping.resume(session, act, form, at.office.desk))
 
 
 # 办结反馈
@@ -333,7 +324,7 @@ def rule_extension(
     """Grant or refuse more time; the enterprise is told of an extension."""
     desk = at.office.desk
     code = find_unit(unit, desk.rulebook, "?unit").code if unit else ""
-    return at.done(caller, lambda session, act: handling.rule_extension(session, act, form, desk, code))
+    return at.done(caller, lambda session, act: timekeeping.rule_extension(session, act, form, desk, code))
 
 
 @router.post("/tickets/{number}/suspension/rule", summary="审批挂起")
@@ -342,7 +333,7 @@ def rule_suspension(
 ) -> TicketView:
     """Let the clock stand still, or refuse it."""
     code = find_unit(unit, at.office.desk.rulebook, "?unit").code if unit else ""
-    return at.done(caller, lambda session, act: handling.rule_suspension(session, act, form, code))
+    return at.done(caller, lambda session, act: timekeeping.rule_suspension(session, act, form, code))
 
 
 @router.post("/tickets/{number}/promises/{promise}", summary="登记承诺结果")
@@ -372,7 +363,7 @@ def read_clock(
     with office.database.read() as session:
         ticket = queries.one(session, number, caller).ticket
         standing = fold(facts_of(load_events(session, ticket)))
-        return clock_view(ticket, standing, clock.now(), office.desk.rulebook, office.desk.calendar)
+        return clock_view(ticket, standing, clock.now(), office.desk)
 
 
 @router.get("/tickets/{number}/file", summary="办理卷")
@@ -381,7 +372,7 @@ def read_file(
 ) -> CaseFileView:
     """Everything written about the ticket besides its events; a unit sees its own requests and contacts only."""
     with office.database.read() as session:
-        found = queries.case_file(session, number, caller)
+        found = case_file(session, number, caller)
         return case_file_view(found, caller, office.desk.rulebook, office.sealer)
 
 

@@ -11,19 +11,18 @@ from app.sla.calendar import Reach, Slice, WorkingCalendar
 from app.sla.timer import Due
 from app.tickets.forms import OverrideForm
 from app.tickets.intake import Judged, handling_of
+from app.tickets.life_schemas import ExplainView, SliceView
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.schemas import (
     AssignmentView,
     CandidateView,
     DueView,
     EvidenceView,
-    ExplainView,
     Judgement,
     OverrideView,
     PartView,
     PlaceView,
     ReasonView,
-    SliceView,
     Submitted,
     TagView,
     TermView,

@@ -1,18 +1,20 @@
 """The columns against the fold of events: alike after any life, found and mended where somebody bent them; new calendars."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import select, update
 
+from app import clock
 from app.database import Database
-from app.rulebook.shapes import HolidaySpan, Rulebook
+from app.rulebook.shapes import HolidaySpan, OfficeHours, Rulebook, Window
 from app.tickets import clocks
-from app.tickets.intake import make_desk
+from app.tickets.forms import TicketForm
+from app.tickets.intake import judge, make_desk
 from app.tickets.office import Office
 from app.tickets.tables import Dispatch, Ticket, TicketEvent
-from tests.builders import Hotline, changed_rules
+from tests.builders import Hotline, changed_rules, ticket_form
 from tests.tickets.test_life import LEAD, at, clock_of, do, ok
 
 DECEMBER = datetime(2026, 12, 28, 2, 0, tzinfo=UTC)  # Monday: five working days reach 2027
@@ -67,6 +69,21 @@ def test_provisional_due_times_are_counted_anew_once_and_on_record(
         events = hotline.get("supervisor", f"/tickets/{number}/events").json()
         assert (events[-1]["label"], events[-1]["actor"]) == ("期限重算", "system:0")
     assert list(clocks.rebuild(office.database, check=True)) == []
+
+
+def test_a_unit_may_keep_hours_of_its_own(hotline: Hotline, office: Office, rulebook: Rulebook) -> None:
+    early = OfficeHours(
+        windows=(Window(opens=time(8), closes=time(12)), Window(opens=time(13), closes=time(16))), source="该局公告"
+    )
+    units = tuple(
+        unit.model_copy(update={"office": early}) if unit.code == "BT-GXJ" else unit for unit in rulebook.units
+    )
+    desk = make_desk(changed_rules(rulebook, units=units), None)
+    form = TicketForm.model_validate(ticket_form())
+    moment = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
+    dues = {due.step.value: clock.spoken(due.due_at) for due in judge(form, desk, moment).dues}
+    assert (dues["签收"], dues["办结"]) == ("2026-11-02 14:00", "2026-11-09 16:00")
+    assert clock.spoken(desk.calendar_of("BT-CZJ").add_working_days(moment, 5).due) == "2026-11-09 17:30"
 
 
 def test_time_a_person_gave_is_not_recounted(hotline: Hotline, office: Office, rulebook: Rulebook) -> None:

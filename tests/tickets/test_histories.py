@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts.access import Caller, Role
 from app.errors import HotlineError
-from app.tickets import clocks, dispatching, handling, hard, receiving, returning, reviewing, upkeep
+from app.tickets import clocks, dispatching, handling, hard, receiving, returning, reviewing, timekeeping, upkeep
 from app.tickets import verb_forms as forms
 from app.tickets.acts import Act, facts_of, load_events
-from app.tickets.effects import fold
+from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, DispatchForm
 from app.tickets.lifecycle import TRANSITIONS, State
 from app.tickets.office import Office
@@ -113,8 +113,8 @@ UNIT_VERBS: dict[str, Verb] = {
     "object": lambda s, a, w: returning.object_to(s, a, objection("职责不符", "市住建局"), w.desk),
     "object to law": lambda s, a, w: returning.object_to(s, a, objection("法定途径", None), w.desk),
     "take back": lambda s, a, w: returning.take_back(s, a, forms.ReasonForm(**REASON)),
-    "extend": lambda s, a, w: handling.ask_extension(s, a, forms.ExtensionForm(days=3, **REASON), w.desk),
-    "suspend": lambda s, a, w: handling.ask_suspension(
+    "extend": lambda s, a, w: timekeeping.ask_extension(s, a, forms.ExtensionForm(days=3, **REASON), w.desk),
+    "suspend": lambda s, a, w: timekeeping.ask_suspension(
         s,
         a,
         forms.SuspensionForm(
@@ -122,7 +122,7 @@ UNIT_VERBS: dict[str, Verb] = {
         ),
         w.desk,
     ),
-    "resume": lambda s, a, w: handling.resume(s, a, forms.ReasonForm(**REASON), w.desk),
+    "resume": lambda s, a, w: timekeeping.resume(s, a, forms.ReasonForm(**REASON), w.desk),
 }
 HOTLINE_VERBS: dict[str, Verb] = {
     "dispatch": lambda s, a, w: dispatching.dispatch(s, a, DispatchForm(tag="0101", unit="市工信局", accused_cleared=True, **REASON), w.desk),
@@ -145,9 +145,9 @@ HOTLINE_VERBS: dict[str, Verb] = {
     "arbitrate": lambda s, a, w: returning.arbitrate(
         s, a, forms.ArbitrationForm(unit="市财政局", participants=("市委编办", "市司法局"), clause=CLAUSE, opinion="指定财政"), w.desk
     ),
-    "grant time": lambda s, a, w: handling.rule_extension(s, a, forms.DecisionForm(grant=True, opinion="理由充分"), w.desk, ""),
-    "refuse time": lambda s, a, w: handling.rule_extension(s, a, forms.DecisionForm(grant=False, opinion="理由不足"), w.desk, ""),
-    "grant pause": lambda s, a, w: handling.rule_suspension(s, a, forms.DecisionForm(grant=True, opinion="理由充分"), ""),
+    "grant time": lambda s, a, w: timekeeping.rule_extension(s, a, forms.DecisionForm(grant=True, opinion="理由充分"), w.desk, ""),
+    "refuse time": lambda s, a, w: timekeeping.rule_extension(s, a, forms.DecisionForm(grant=False, opinion="理由不足"), w.desk, ""),
+    "grant pause": lambda s, a, w: timekeeping.rule_suspension(s, a, forms.DecisionForm(grant=True, opinion="理由充分"), ""),
     "send back": lambda s, a, w: reviewing.review(s, a, forms.ReviewForm(approve=False, opinion="没有说清付款日"), w.desk),
     "approve": lambda s, a, w: reviewing.review(
         s, a, forms.ReviewForm(approve=True, opinion="可以", despite_checks="要点已答"), w.desk
