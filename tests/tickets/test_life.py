@@ -11,6 +11,7 @@ from httpx2 import Response
 
 from app import clock
 from app.jobs.worker import one_round
+from app.tickets.clocks import rebuild
 from app.tickets.lifecycle import diagram, table
 from app.tickets.office import Office
 from tests.builders import Hotline
@@ -95,7 +96,7 @@ def clock_of(hotline: Hotline, number: str) -> dict[str, Any]:
 
 
 def test_the_life_of_a_hard_case(hotline: Hotline, office: Office) -> None:
-    """Returned twice, arbitrated, extended, reworked, closed: every moment accounted for, nothing forgotten."""
+    """Returned twice, arbitrated, extended, split, reworked, closed: every moment accounted for, nothing forgotten."""
     with at(hotline, START):
         number = hotline.submit()["number"]
         due_at = hotline.ticket(number)["due_at"]
@@ -110,8 +111,7 @@ def test_the_life_of_a_hard_case(hotline: Hotline, office: Office) -> None:
             1,
         )
     with at(hotline, START + timedelta(hours=2)):
-        seen = ok(do(hotline, BUILDERS, number, "objection", objection("市财政局")))
-        assert seen["state_label"] == "裁定中"
+        assert ok(do(hotline, BUILDERS, number, "objection", objection("市财政局")))["state_label"] == "裁定中"
         arbitration = {
             "unit": "市财政局", "participants": ["市委编办", "市司法局"], "clause": "市级权责清单第七项",
             "opinion": "由资金主管单位牵头",
@@ -127,38 +127,33 @@ def test_the_life_of_a_hard_case(hotline: Hotline, office: Office) -> None:
         assert seen["original_due_at"] == due_at
         one_round(office, None)
         assert hotline.ticket(number)["hardness"] == "提请会商"
+    with at(hotline, START + timedelta(days=1)):
+        children = [
+            {"content": "学校欠的货款没付。", "tag": "0101"},
+            {"content": "合同写得不清，想请人看看。", "tag": "2405"},
+        ]
+        first, second = ok(do(hotline, "dispatcher", number, "split", {"children": children, "reason": "两个事项"}))[
+            "children"
+        ]
+        assert hotline.ticket(first)["accepted_at"] == hotline.ticket(number)["accepted_at"]
+        ok(do(hotline, "operator", second, "withdraw", {"reason": "企业已另请律师"}))
+        ok(do(hotline, LEAD, first, "sign"))
     with at(hotline, START + timedelta(days=3)):
-        ok(do(hotline, HELPER, number, "reply", answer_form()))
-        ok(
-            do(
-                hotline,
-                "reviewer",
-                number,
-                "review",
-                {"approve": True, "opinion": "可以", "despite_checks": "要点已答"},
-            )
-        )
-        seen = ok(do(hotline, "callback", number, "callback", call(solved="未解决", grade="不满意")))
+        ok(do(hotline, LEAD, first, "reply", answer_form()))
+        ok(do(hotline, "reviewer", first, "review", {"approve": True, "opinion": "可以", "despite_checks": "要点已答"}))
+        seen = ok(do(hotline, "callback", first, "callback", call(solved="未解决", grade="不满意")))
         assert seen["state_label"] == "待复核"
-        seen = ok(do(hotline, "reviewer", number, "reassess", {"rework": True, "opinion": "企业说得对"}))
+        seen = ok(do(hotline, "reviewer", first, "reassess", {"rework": True, "opinion": "企业说得对"}))
         assert (seen["state"], seen["reworks"], seen["next_step"]) == ("in_progress", 1, "重办")
     with at(hotline, START + timedelta(days=4)):
-        ok(do(hotline, HELPER, number, "reply", answer_form()))
-        ok(
-            do(
-                hotline,
-                "reviewer",
-                number,
-                "review",
-                {"approve": True, "opinion": "可以", "despite_checks": "要点已答"},
-            )
-        )
-        seen = ok(do(hotline, "callback", number, "callback", call()))
+        ok(do(hotline, LEAD, first, "reply", answer_form()))
+        ok(do(hotline, "reviewer", first, "review", {"approve": True, "opinion": "可以", "despite_checks": "要点已答"}))
+        seen = ok(do(hotline, "callback", first, "callback", call()))
         assert (seen["state"], seen["closing"], seen["next_due_at"]) == ("closed", "已解决", None)
-        ok(do(hotline, "reviewer", number, "archive"))
-        clocks = clock_of(hotline, number)
-        spent = clocks["holding_minutes"] + clocks["unowned_minutes"] + clocks["paused_minutes"]
-        assert spent == clocks["total_minutes"] == 4 * 24 * 60
+        assert one_round(office, None)["joined"] == 1
+        assert (hotline.ticket(number)["state"], hotline.ticket(number)["closing"]) == ("closed", "子件办结")
+        four_days_are_accounted_for(hotline, first)
+        assert four_days_are_accounted_for(hotline, number) == {"承办单位": 24 * 60, "子件": 3 * 24 * 60}
         file = ok(hotline.get("supervisor", f"/tickets/{number}/file"))
         assert [item["kind"] for item in file["rulings"]] == ["退单审核", "裁定"]
         assert [item["status"] for item in file["requests"]] == ["准予", "准予", "准予"]
@@ -166,6 +161,18 @@ def test_the_life_of_a_hard_case(hotline: Hotline, office: Office) -> None:
             "市工信局",
             "市住建局",
         }
+    assert list(rebuild(office.database, check=True)) == []
+
+
+def four_days_are_accounted_for(hotline: Hotline, number: str) -> dict[str, int]:
+    """Whatever was held, waited or paused adds up; returns the minutes by holder."""
+    clocks = clock_of(hotline, number)
+    spent = clocks["holding_minutes"] + clocks["unowned_minutes"] + clocks["paused_minutes"]
+    assert spent == clocks["total_minutes"] == 4 * 24 * 60
+    found: dict[str, int] = {}
+    for item in clocks["stretches"]:
+        found[item["holder"]] = found.get(item["holder"], 0) + item["minutes"]
+    return found
 
 
 def ok_list(answer: Response) -> list[Any]:
