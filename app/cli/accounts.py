@@ -27,6 +27,8 @@ FIRST_ACCOUNTS = (
     ("operator", "话务员（试用）", Role.OPERATOR, "", False),
     ("dispatcher", "派单员（试用）", Role.DISPATCHER, "", False),
     ("supervisor", "督办人员（试用）", Role.SUPERVISOR, "", True),
+    ("reviewer", "审核员（试用）", Role.REVIEWER, "", False),
+    ("callback", "回访员（试用）", Role.CALLBACK, "", False),
     ("scjgj", "市市场监管局经办人（试用）", Role.UNIT_HANDLER, "市市场监管局", False),
     ("admin", "系统管理员（试用）", Role.ADMIN, "", False),
 )
