@@ -25,7 +25,7 @@ MENDS = {
     "migrations": "执行 hotline migrate",
     "model": "执行 hotline train 训练模型，或从备份恢复 models/",
     "rules": "公文届满：向主管部门确认延续或替代，改 routing_rules/notice.yaml（replaced_by 或 valid_to）",
-    "calendar": "国务院办公厅发布下一年安排后，在 routing_rules/calendar/ 增加该年文件并重启",
+    "calendar": "国务院办公厅发布下一年安排后，用 hotline rules import-calendar 导入并重启，再 hotline clocks recalculate",
 }
 
 

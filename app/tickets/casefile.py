@@ -173,7 +173,8 @@ def enquiry_view(whole: Whole, rulebook: Rulebook) -> EnquiryView:
     """Return what the enterprise sees of its own case: state, unit, due time, approved reply; nothing else."""
     ticket, state = whole.ticket, State(whole.ticket.state)
     approved = [reply for reply, _ in whole.replies if reply.stage == "终"] if state in ANSWERED else []
-    unit = "专人办理" if state is State.SPECIAL else holder_of(ticket, "", rulebook)
+    unit = unit_view(ticket.lead_unit, rulebook).name if ticket.lead_unit else holder_of(ticket, "", rulebook)
+    unit = "专人办理" if state is State.SPECIAL else unit
     return EnquiryView(
         number=ticket.number, state_label=state.label, unit=unit, accepted_at=ticket.accepted_at, due_at=ticket.due_at,
         next=NEXT_STEPS[state], replies=[mask_text(reply.content) for reply in approved[-1:]],

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]?")
 ASKS = re.compile(r"[？?]|吗|呢|请问|要求|希望|请求|恳请|为什么|什么时候|多久|怎么|如何|能不能|可否|是否|何时")
-WORD = re.compile(r"[\u4e00-\u9fff]{2}")
 DIGITS = re.compile(r"\d+")
 EMPTY_PHRASES = (
     "高度重视", "立即安排", "认真核查", "感谢您的理解", "感谢您对我们工作的", "如有疑问请", "将进一步加强", "持续关注",
@@ -17,6 +16,8 @@ EMPTY_PHRASES = (
 )  # fmt: skip
 # Below this share of a point's word pairs the answer does not speak of it.
 SPOKEN_OF = 0.12
+# Sentences shorter than this ask nothing; those with fewer word pairs lean on the one before.
+SHORTEST, SPEAKS_FOR_ITSELF = 5, 12
 SHORT_ANSWER = 40
 MANY_PHRASES = 3
 # Words every appeal is full of tell nothing about whether a point was answered.
@@ -64,10 +65,20 @@ class Finding:
     message: str
 
 
-def points_of(appeal: str) -> list[str]:
-    """Return the sentences of an appeal that ask for something."""
-    sentences = (match.group().strip() for match in SENTENCE.finditer(appeal))
-    return [sentence for sentence in sentences if len(sentence) > 4 and ASKS.search(sentence)]  # noqa: PLR2004
+def points_of(appeal: str) -> list[tuple[str, str]]:
+    """Return the sentences of an appeal that ask for something, each with what it is about.
+
+    A short question (“什么时候能办好？”) is about the sentence before it.
+    """
+    sentences = [match.group().strip() for match in SENTENCE.finditer(appeal)]
+    asking = [place for place, sentence in enumerate(sentences) if len(sentence) >= SHORTEST and ASKS.search(sentence)]
+    return [(sentences[place], _about(sentences, place)) for place in asking]
+
+
+def _about(sentences: list[str], place: int) -> str:
+    if len(_pairs(sentences[place])) >= SPEAKS_FOR_ITSELF or place == 0:
+        return sentences[place]
+    return sentences[place - 1] + sentences[place]
 
 
 def _pairs(text: str) -> set[str]:
@@ -88,8 +99,8 @@ def check_answer(appeal: str, answer: str, *, contacted: bool, same_elsewhere: I
     if not contacted:
         found.append(Finding("no-contact", "没有联系企业的凭证"))
     told = _pairs(answer)
-    for point in points_of(appeal):
-        asked = _pairs(point)
+    for point, about in points_of(appeal):
+        asked = _pairs(about)
         if asked and len(asked & told) / len(asked) < SPOKEN_OF:
             found.append(Finding("unanswered", f"没有回应：{point}"))
     phrases = [phrase for phrase in EMPTY_PHRASES if phrase in answer]
