@@ -29,7 +29,7 @@ from app.rulebook.api import make_router
 from app.rulebook.shapes import NoticeStatus
 from app.settings import load_settings
 from app.tickets import api as tickets_api
-from app.tickets import verbs_api
+from app.tickets import saved_api, verbs_api
 from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
 from app.tickets.queries import recent_confidences
@@ -101,6 +101,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
     app.include_router(tickets_api.router)
     app.include_router(verbs_api.router)
+    app.include_router(saved_api.router)
     _add_health(app, office)
     app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     app.add_middleware(RequestLog)

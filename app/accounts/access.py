@@ -105,6 +105,7 @@ class Verb(StrEnum):
     TICKET_CONFER = "ticket.confer"
     DESK_READ = "desk.read"
     RULING_READ = "ruling.read"
+    VIEW_KEEP = "view.keep"
     QUEUE_READ = "queue.read"
     TRIAGE_READ = "triage.read"
     OVERDUE_READ = "overdue.read"
@@ -187,6 +188,7 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.TICKET_HARD: _rows((Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_CONFER: _rows((Role.SUPERVISOR,), Rows.ALL),
     Verb.DESK_READ: _rows((Role.DISPATCHER, Role.REVIEWER, Role.CALLBACK, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
+    Verb.VIEW_KEEP: _rows(STAFF, Rows.NOT_ROW_BOUND),
     Verb.RULING_READ: _rows((*HOTLINE, Role.AUDITOR), Rows.NOT_ROW_BOUND),
     Verb.QUEUE_READ: {
         **_UNIT_ROWS,

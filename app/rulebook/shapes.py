@@ -316,12 +316,14 @@ class LimitRule(Rule):
         start: the event from which it runs (受理, 派单 …).
         applies: names of the circumstances it is for; empty: for all that no narrower rule covers.
         basis_kind: 法定, 有据 (found in a published rule), 参照 (adapted from one) or 建议 (proposed by us).
+        tags: codes of the 归口标签 it is for; empty: for all.
         covers: a statutory name such as 拖欠账款 that a tag can point to.
     """
 
     code: str = Field(pattern=r"^[a-z0-9-]+$")
     step: LimitStep
     types: tuple[Literal["咨询", "求助", "投诉", "举报", "建议"], ...] = ()
+    tags: tuple[str, ...] = ()
     urgent: bool | None = None
     hard: bool = False
     covers: str = ""

@@ -27,19 +27,21 @@ class LimitCase:
         covers: name of the statutory limit (拖欠账款 …) that has begun to run. Set it only once the law's own start has
             come (for arrears: the handling department received the transferred papers); an ordinary call about the same
             matter keeps the city's limit.
+        tag: code of its 归口标签.
     """
 
     type: str
     urgent: bool
     hard: bool = False
     covers: str = ""
+    tag: str = ""
 
 
 def select(limits: Iterable[LimitRule], step: LimitStep, case: LimitCase, day: date) -> LimitRule | None:
     """Return the narrowest rule for a step of a case on a Baotou date, or None when no rule fits.
 
-    Narrower is, in this order: a statutory limit (法定从其规定), one for hard cases, one for fewer types, one that
-    names the urgency. Of two equally narrow rules the one valid from a later day holds, whatever their file order.
+    Narrower is, in this order: a statutory limit (法定从其规定), one for hard cases, one for certain tags, one for fewer
+    types, one that names the urgency. Of two equally narrow rules the one valid from a later day holds, whatever their file order.
     """
     fitting = (rule for rule in limits if rule.step == step and _valid_on(rule, day) and _fits(rule, case))
     return max(fitting, key=_narrowness, default=None)
@@ -64,17 +66,19 @@ def _valid_on(rule: LimitRule, day: date) -> bool:
 def _fits(rule: LimitRule, case: LimitCase) -> bool:
     return (
         (not rule.types or case.type in rule.types)
+        and (not rule.tags or case.tag in rule.tags)
         and rule.urgent in {None, case.urgent}
         and (case.hard or not rule.hard)
         and rule.covers in {"", case.covers}
     )
 
 
-def _narrowness(rule: LimitRule) -> tuple[bool, bool, bool, int, bool, date, str]:
+def _narrowness(rule: LimitRule) -> tuple[bool, bool, bool, bool, int, bool, date, str]:
     """Order rules from wide to narrow; the code comes last so that the choice never hangs on the order of the file."""
     return (
         bool(rule.covers),
         rule.hard,
+        bool(rule.tags),
         bool(rule.types),
         -len(rule.types),
         rule.urgent is not None,

@@ -64,7 +64,11 @@ class Opened:
     def case(self) -> LimitCase:
         """What of the ticket bears on its limits."""
         return LimitCase(
-            self.standing.kind, self.standing.urgent, self.standing.hardness == "ruled", self.standing.statute
+            self.standing.kind,
+            self.standing.urgent,
+            self.standing.hardness == "ruled",
+            self.standing.statute,
+            self.ticket.tag,
         )
 
     def require(self, move: Move) -> None:
@@ -188,7 +192,8 @@ def part_columns(part: Part) -> dict[str, Any]:
         "sign_due_at": part.dues.get(LimitStep.SIGN.value), "due_at": part.due_at,
         "original_due_at": part.original_due_at,
         "next_step": following[1] if following else None, "next_due_at": following[0] if following else None,
-        "signed_at": part.signed_at, "contacted_at": part.contacted_at, "replied_at": part.replied_at,
+        "signed_at": part.signed_at, "contacted_at": part.contacted_at,
+        "contact_kind": part.contact_kind, "replied_at": part.replied_at,
         "ended_at": part.ended_at, "resumes_at": part.resumes_at,
         "paused_seconds": int(part.paused.total_seconds()), "late": ",".join(sorted(part.late)),
         "rework": part.rework, "handler": part.handler, "deputy": part.deputy,

@@ -104,7 +104,8 @@ def case_file_view(found: CaseFile, caller: Caller, rulebook: Rulebook, sealer: 
         callbacks=[
             CallbackView(
                 at=row.at, rework=row.rework, outcome=row.outcome, solved=row.solved, grade=row.grade,
-                process_grade=row.process_grade, remark=mask_text(row.remark),
+                process_grade=row.process_grade,
+                remark="" if hidden else mask_text(row.remark),
             )
             for row in found.callbacks
         ],

@@ -1,7 +1,7 @@
 """Holds the columns against the fold of the events, and counts provisional due times anew once a calendar is imported."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -118,13 +118,14 @@ def _recalculated(work: Opened, desk: Desk) -> bool:
     dues: dict[str, dict[str, str]] = {}
     due_at = original = None
     provisional = False
+    city = replace(work.case, covers="")
     for part in work.standing.open_parts():
         if not _as_born(part):
             provisional = provisional or part.role == "lead"
             continue
         counted = {
             due.step.value: due
-            for due in dispatch_dues(desk.rulebook, desk.calendar_of(part.unit), work.case, part.dispatched_at)
+            for due in dispatch_dues(desk.rulebook, desk.calendar_of(part.unit), city, part.dispatched_at)
         }
         dues[part.unit] = {name: counted[name].due_at.isoformat() for name in part.dues if name in counted}
         work.rules.update({name: due_view(due) for name, due in counted.items()})

@@ -309,7 +309,7 @@ def reclassify(session: Session, act: Act, form: ReclassifyForm, desk: Desk) -> 
     work.ticket.tag = form.tag or work.ticket.tag
     for row in session.scalars(select(Dispatch).where(Dispatch.ticket_id == work.ticket.id)):
         row.tag, row.urgent = work.ticket.tag, urgent
-    dues = _dues_anew(work, LimitCase(kind, urgent, work.standing.hardness == "ruled"), desk)
+    dues = _dues_anew(work, LimitCase(kind, urgent, work.standing.hardness == "ruled", tag=work.ticket.tag), desk)
     lead = work.standing.lead()
     due_at = dues.get(lead.unit, {}).get(LimitStep.CLOSING.value) if lead and not lead.rework else None
     note = insert_note(session, work.ticket.id, form.reason, act.caller, work.at)

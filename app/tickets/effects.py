@@ -8,6 +8,8 @@ from app.rulebook.shapes import LimitStep
 from app.tickets.lifecycle import State
 from app.tickets.standing import Fact, Part, Phase, Standing
 
+REACHED, DILIGENT = "已联系", "已尽责联系"
+
 
 def moment(text: str) -> datetime:
     """Return a payload's time."""
@@ -116,6 +118,7 @@ def _on_contacted(standing: Standing, fact: Fact) -> None:
     part = _find(standing, fact.payload["unit"])
     if fact.payload["counts"]:
         part.contacted_at = part.contacted_at or moment(fact.payload["at"])
+        part.contact_kind = REACHED if fact.payload["reached"] else part.contact_kind or DILIGENT
 
 
 def _on_interim(standing: Standing, fact: Fact) -> None:
@@ -129,6 +132,7 @@ def _on_replied(standing: Standing, fact: Fact) -> None:
     part = _find(standing, fact.payload["unit"])
     part.phase, part.replied_at = Phase.REPLIED, fact.at
     part.contacted_at = part.contacted_at or moment(fact.payload["contacted"])
+    part.contact_kind = part.contact_kind or (REACHED if fact.payload["way"] else "")
     _drop_desk(standing, part.unit)
     for unit in fact.payload["excused"]:
         _end(_find(standing, unit), Phase.EXCUSED, fact.at)

@@ -178,7 +178,8 @@ def answer(session: Session, act: Act, form: AnswerForm, desk: Desk) -> Ticket:
     lapse_requests(session, work, None if part.role == "lead" else part)
     payload = {
         "unit": part.unit, "role": part.role, "result": form.result.value, "reply": reply.id, "promises": promises,
-        "contacted": contacted.isoformat(), "excused": excused, "late": bool(part.due_at and work.at > part.due_at),
+        "contacted": contacted.isoformat(), "way": form.contact.way if form.contact else "", "excused": excused,
+        "late": bool(part.due_at and work.at > part.due_at),
     }  # fmt: skip
     if part.role == "lead":
         work.require(Move.REPLY)

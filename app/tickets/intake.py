@@ -137,7 +137,7 @@ def judge(
     reasons = tuple(_reasons(form, prediction, tag_source, decision, facts, desk, cleared=accused_cleared))
     answered = isinstance(form, TicketForm) and form.answered is not None
     state = State.AWAITING_CALLBACK if answered else _state(decision, reasons)
-    case = LimitCase(kind, urgent)
+    case = LimitCase(kind, urgent, tag=tag.code if tag else "")
     lead = decision.lead.unit if decision and decision.lead else ""
     notes = tuple(_notes(decision, tag, place, desk.rulebook))
     return Judged(

@@ -1,6 +1,6 @@
 """办结反馈: review of the answer, callback to the enterprise, reassessment, rework, promises, archive."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -269,14 +269,23 @@ def urge(session: Session, act: Act, form: ReasonForm, throttle_hours: int) -> T
         ConflictError: nobody is working on it, or it was pressed a short while ago.
     """
     work = open_ticket(session, act, Verb.TICKET_URGE)
+    press(session, work, throttle_hours, form.reason)
+    return settle(session, work)
+
+
+def press(session: Session, work: Opened, throttle_hours: int, reason: str) -> None:
+    """Let an opened ticket be pressed, and tell every unit that works on it.
+
+    Raises:
+        ConflictError: nobody is working on it, or it was pressed a short while ago.
+    """
     if not work.state.is_open:
         raise refused(work.state, "催办")
     last = work.ticket.urged_at
-    if last and (work.at - last).total_seconds() < throttle_hours * 3600:
+    if last and work.at - last < timedelta(hours=throttle_hours):
         raise ConflictError(f"{clock.spoken(last)} 已催办，{throttle_hours} 小时内不重复催办", code="urged-recently")
-    note = insert_note(session, work.ticket.id, form.reason, act.caller, work.at)
+    note = insert_note(session, work.ticket.id, reason, work.caller, work.at)
     work.ticket.urged_at, work.ticket.urges = work.at, work.ticket.urges + 1
     happen(work, "urged", times=work.ticket.urges, note=note)
     units = [part.unit for part in work.standing.open_parts() if part.phase is not Phase.SUSPENDED]
-    enqueue(session, work.at, [("ticket.urged", {"number": act.number, "unit": unit}) for unit in units])
-    return settle(session, work)
+    enqueue(session, work.at, [("ticket.urged", {"number": work.ticket.number, "unit": unit}) for unit in units])

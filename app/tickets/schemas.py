@@ -242,6 +242,7 @@ class PartView(BaseModel):
     due: list[DueView]
     signed_at: datetime | None
     contacted_at: datetime | None
+    contact_kind: str
     replied_at: datetime | None
     rework: int
     late: list[str]
@@ -311,6 +312,8 @@ class TicketView(BaseModel):
     overdue_at: datetime | None
     closing: str
     solved: str
+    first_grade: str
+    final_grade: str
     hardness: str
     returns: int
     reworks: int

@@ -81,6 +81,7 @@ class Part:
         paused: time its clock stood still.
         extended, extended_days: how often and by how many days it was given more time.
         given: whether a person has given it its time to answer since (延期、挂起、会商、法定起算): no recount takes that away.
+        contact_kind: 已联系, or 已尽责联系 (three calls in two slots that reached nobody), which is counted apart.
         rework: which rework this round is; 0: the first handling.
     """
 
@@ -94,6 +95,7 @@ class Part:
     rework: int = 0
     signed_at: datetime | None = None
     contacted_at: datetime | None = None
+    contact_kind: str = ""
     replied_at: datetime | None = None
     ended_at: datetime | None = None
     suspended_at: datetime | None = None

@@ -238,6 +238,7 @@ class Dispatch(Base):
     next_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     signed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     contacted_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    contact_kind: Mapped[str] = mapped_column(String(8))
     replied_at: Mapped[datetime | None] = mapped_column(UtcTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
     resumes_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -404,6 +405,21 @@ class Conference(Base):
     due_on: Mapped[date | None] = mapped_column(Date)
     recorded_by: Mapped[str] = mapped_column(String(32))
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SavedView(Base):
+    """A list with its filters and order, as one person keeps it under a name."""
+
+    __tablename__ = "saved_view"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    name: Mapped[str] = mapped_column(String(30))
+    page: Mapped[str] = mapped_column(String(12))
+    params: Mapped[str] = mapped_column(Text)
+    saved_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (UniqueConstraint("staff_id", "name"),)
 
 
 class Idempotency(Base):

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import Caller, Verb
+from app.accounts.access import Caller, Role, Verb
 from app.accounts.api import Allow
 from app.errors import NotFoundError
 from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping
-from app.tickets.acts import Act, facts_of, load_events
+from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
 from app.tickets.api import REFUSALS, IfMatch, Number, OfficeOf, UnitQuery, seen, version_of
 from app.tickets.case_queries import case_file
 from app.tickets.casefile import case_file_view, clock_view, enquiry_view, ruling_view
@@ -24,6 +24,7 @@ from app.tickets.fold import fold
 from app.tickets.forms import CorrectForm, DirectAnswerForm, DispatchForm
 from app.tickets.intake import find_unit
 from app.tickets.life_schemas import CaseFileView, ChildrenView, ClockView, EnquiryView, FindingView, ProposalView
+from app.tickets.office import Office
 from app.tickets.schemas import ContactView, Judgement, RulingView, TicketView
 from app.tickets.verb_forms import (
     AnswerForm,
@@ -55,6 +56,7 @@ from app.tickets.views import unit_view
 
 router = APIRouter(prefix="/api/v1", tags=["办理"], responses=REFUSALS)
 PRECEDENTS = 20
+ENTERPRISE = Caller("enterprise", 0, "企业", Role.CHANNEL)
 
 
 class Desktop:
@@ -412,11 +414,26 @@ def read_proposals(
     ]  # fmt: skip
 
 
+def _known(form: EnquiryForm, office: Office) -> None:
+    """Refuse whoever does not know the code; an unknown number is told no more than a wrong code."""
+    if not hmac.compare_digest(office.sealer.enquiry_code(form.number), form.code.upper()):
+        raise NotFoundError("编号或查询码不对，请核对受理时告知的编号和查询码")
+
+
 @router.post("/enquiry", summary="企业查询办理情况（无需登录）")
 def enquire(form: EnquiryForm, office: OfficeOf) -> EnquiryView:
     """What the enterprise may know of its case, by number and the code it was given; anything else is not found."""
-    if not hmac.compare_digest(office.sealer.enquiry_code(form.number), form.code.upper()):
-        raise NotFoundError("编号或查询码不对，请核对受理时告知的编号和查询码")
+    _known(form, office)
     with office.database.read() as session:
-        whole = queries.whole(session, form.number)
-        return enquiry_view(whole, office.desk.rulebook)
+        return enquiry_view(queries.whole(session, form.number), office.desk.rulebook)
+
+
+@router.post("/enquiry/urge", summary="企业催办（无需登录）")
+def urge_own(form: EnquiryForm, office: OfficeOf) -> EnquiryView:
+    """Let the enterprise press for its own case, by number and code; throttled as every pressing is."""
+    _known(form, office)
+    with office.database.write() as session:
+        work = open_by_id(session, queries.whole(session, form.number).ticket.id, ENTERPRISE)
+        reviewing.press(session, work, office.settings.urge_hours, "企业凭查询码催办")
+        settle(session, work)
+        return enquiry_view(queries.whole(session, form.number), office.desk.rulebook)

@@ -235,7 +235,8 @@ def part_view(part: Dispatch, rulebook: Rulebook) -> PartView:
         state=PART_STATES[part.state], since=part.dispatched_at,
         evidence=[EvidenceView(**item) for item in json.loads(part.evidence)],
         due=[DueView(**item) for item in json.loads(part.dues)],
-        signed_at=part.signed_at, contacted_at=part.contacted_at, replied_at=part.replied_at, rework=part.rework,
+        signed_at=part.signed_at, contacted_at=part.contacted_at, contact_kind=part.contact_kind,
+        replied_at=part.replied_at, rework=part.rework,
         late=part.late.split(",") if part.late else [], next_step=part.next_step, next_due_at=part.next_due_at,
     )  # fmt: skip
 

@@ -148,6 +148,7 @@ def upgrade() -> None:
     with op.batch_alter_table("dispatch", schema=None) as batch_op:
         batch_op.add_column(sa.Column("original_due_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("contacted_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("contact_kind", sa.String(length=8), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("resumes_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(
@@ -254,6 +255,7 @@ def downgrade() -> None:
         batch_op.drop_column("resumes_at")
         batch_op.drop_column("ended_at")
         batch_op.drop_column("contacted_at")
+        batch_op.drop_column("contact_kind")
         batch_op.drop_column("original_due_at")
 
     with op.batch_alter_table("unit_request", schema=None) as batch_op:

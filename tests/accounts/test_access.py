@@ -20,6 +20,7 @@ from tests.builders import PASSWORD, Hotline
 OPEN_TO_ALL = {
     ("POST", "/api/v1/session"),
     ("POST", "/api/v1/enquiry"),
+    ("POST", "/api/v1/enquiry/urge"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

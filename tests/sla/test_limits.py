@@ -72,6 +72,13 @@ def test_an_inquiry_has_its_own_return_limit_and_no_interim_reply() -> None:
     assert select(shipped(), LimitStep.INTERIM_REPLY, inquiry, DAY) is None
 
 
+def test_a_limit_for_certain_tags_is_for_them_alone_and_narrower_than_one_for_types() -> None:
+    wide, tagged = limit("by-type", types=["投诉"]), limit("by-tag", tags=["0101"], amount=3)
+    assert chosen(LimitCase("投诉", urgent=False, tag="0101"), wide, tagged) == "by-tag"
+    assert chosen(LimitCase("投诉", urgent=False, tag="0102"), wide, tagged) == "by-type"
+    assert chosen(LimitCase("投诉", urgent=False), wide, tagged) == "by-type"
+
+
 def test_the_statutory_limit_begins_with_its_law() -> None:
     arrears = LimitCase("投诉", urgent=False, covers="拖欠账款")
 

@@ -382,6 +382,7 @@ def test_three_calls_in_two_slots_are_diligence_not_contact(hotline: Hotline) ->
         moment = (START + timedelta(hours=5, minutes=50)).isoformat()
         seen = ok(do(hotline, LEAD, number, "contact-attempt", {"at": moment, "reached": False}))
         assert seen["parts"][0]["contacted_at"] is not None
+        assert seen["parts"][0]["contact_kind"] == "已尽责联系"
         file = ok(hotline.get(LEAD, f"/tickets/{number}/file"))
         assert [item["reached"] for item in file["contacts"]] == [False] * 3
         assert file["contacts"][0]["phone"] == "138****0001"
@@ -534,6 +535,8 @@ def test_the_enterprise_looks_its_case_up_by_number_and_code(monday: Hotline) ->
     seen = ok(monday.client.post("/api/v1/enquiry", json=body))
     assert set(seen) == {"number", "state_label", "unit", "accepted_at", "due_at", "next", "replies"}
     assert (seen["unit"], seen["replies"]) == ("市工信局", [])
+    assert ok(monday.client.post("/api/v1/enquiry/urge", json=body))["state_label"] == "待签收"
+    refused(monday.client.post("/api/v1/enquiry/urge", json=body), 409, "小时内不重复")
     other = monday.submit()["number"]
     refused(monday.client.post("/api/v1/enquiry", json={**body, "number": other}), 404, "查询码")
 
