@@ -172,7 +172,7 @@ HOTLINE_VERBS: dict[str, Verb] = {
 LIKELY: dict[State, list[str]] = {
     State.TRIAGE: ["dispatch", "dispatch", "dispatch", "ask info", "answer directly", "withdraw", "invalidate"],
     State.AWAITING_INFO: ["supplement", "supplement", "withdraw"],
-    State.AWAITING_SIGN: ["sign", "sign", "object", "object to law", "object", "uphold to", "support", "split", "worker"],
+    State.AWAITING_SIGN: ["sign", "sign", "object", "object to law", "object", "uphold to", "support", "worker"],
     State.IN_PROGRESS: [
         "contact", "interim", "answer", "answer", "promise", "object", "extend", "grant time", "refuse time", "suspend",
         "grant pause", "grant pause", "support", "urgent", "consult", "statute", "confer", "hard", "urge", "worker",
@@ -229,6 +229,8 @@ def chosen(world: World, choice: int, *, likely: bool) -> tuple[str, Caller | No
     with world.office.database.read() as session:
         ticket = session.scalars(select(Ticket).where(Ticket.number == world.number)).one()
     verbs = LIKELY.get(State(ticket.state), ANYTHING) if likely else ANYTHING
+    if likely and ticket.returns and ticket.state == State.AWAITING_SIGN.value:
+        verbs = ["object", "object", "sign"]
     if likely and choice % 2:
         verbs = PENDING.get(ticket.desk_step or "", verbs)
     verb = verbs[choice % len(verbs)]
