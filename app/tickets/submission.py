@@ -205,7 +205,7 @@ def _insert_row(session: Session, new: NewTicket, standing: Standing) -> int | N
         tag=judged.tag.code if judged.tag else "", confidentiality=judged.confidentiality,
         confidentiality_chosen=form.confidentiality is not None, district=judged.place.district,
         callback_wanted=form.callback_wanted, accused=accused_json(judged.accused), decision=new.judgement.decision,
-        gap=new.judgement.gap, special_supervisor=new.special_supervisor if judged.state is State.SPECIAL else None,
+        gap=new.judgement.gap, special_supervisor=new.special_supervisor if judged.state is State.SPECIAL or origin else None,
         accepted_at=standing.accepted_at, parent_id=origin.ticket_id if origin else None, urges=0,
         rulebook_version=new.judgement.rulebook_version, model_version=new.judgement.model_version,
         created_by=new.caller.reference, version=1, updated_at=clock.now(),

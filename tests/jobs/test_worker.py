@@ -13,6 +13,7 @@ from app.jobs import worker
 from app.jobs.worker import one_round
 from app.notify.tables import Outbox
 from app.rulebook.shapes import Rulebook
+from app.tickets.clocks import rebuild
 from app.tickets.intake import make_desk
 from app.tickets.office import Office
 from app.tickets.tables import Idempotency
@@ -100,3 +101,33 @@ def test_a_round_that_fails_does_not_stop_the_worker(office: Office, monkeypatch
     monkeypatch.setattr(worker, "one_round", failing)
     worker.run(office, stop)
     assert len(turns) == 2
+
+
+@pytest.mark.parametrize("before", ["objection", "suspension", "supported"])
+def test_a_merged_units_ticket_moves_out_of_any_state_and_its_columns_agree(
+    hotline: Hotline, office: Office, rulebook: Rulebook, before: str
+) -> None:
+    number, lead = hotline.submit()["number"], "unit_handler@市工信局"
+    hotline.post(lead, f"/tickets/{number}/sign")
+    suspension = {
+        "reason": "司法程序", "explanation": "法院已立案，等待裁判结果。", "evidence": [{"name": "立案通知"}],
+        "until": str(clock.today() + timedelta(days=9)),
+    }  # fmt: skip
+    body: dict[str, Any]
+    if before == "objection":
+        body = {"reason": "重复", "clause": "三定规定第一条", "explanation": "与另一件是同一件事，应并案。"}
+        assert hotline.post(lead, f"/tickets/{number}/objection", body).status_code == 200
+    elif before == "suspension":
+        assert hotline.post(lead, f"/tickets/{number}/suspension", suspension).status_code == 200
+        granted = {"grant": True, "opinion": "属实"}
+        assert hotline.post("reviewer", f"/tickets/{number}/suspension/rule", granted).status_code == 200
+    else:
+        body = {"units": ["市发改委"], "reason": "需要协办"}
+        assert hotline.post("dispatcher", f"/tickets/{number}/support", body).status_code == 200
+    assert hand_over_merged(office.database, make_desk(merged(rulebook), None)) == 1
+    after = hotline.ticket(number)
+    assert (after["holder"], after["state"]) == ("市发改委", "awaiting_sign")
+    assert list(rebuild(office.database, check=True)) == []
+    heir = "unit_handler@市发改委"
+    assert hotline.post(heir, f"/tickets/{number}/sign").json()["state"] == "in_progress"
+    assert hotline.get("reviewer", "/desk", step="退单审核").json()["items"] == []

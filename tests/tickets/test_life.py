@@ -596,6 +596,18 @@ def test_a_parent_is_not_reworked_its_children_are(monday: Hotline, office: Offi
     refused(do(monday, "reviewer", parent, "reassess", {"rework": True, "opinion": "还没付"}), 409, "子件", numbers[0])
 
 
+def test_children_of_a_special_case_stay_with_its_supervisor(monday: Hotline) -> None:
+    monday.token("supervisor@special")
+    number = monday.submit(type="举报", complained_of="市政府")["number"]
+    body: dict[str, Any] = {"tag": "0405", "reason": "实为征地，地点未明"}
+    assert do(monday, "supervisor@special", number, "correct", body).status_code == 200
+    children = [{"content": "征地补偿没给", "tag": "0405"}, {"content": "合同有争议", "tag": "2405"}]
+    body = {"children": children, "reason": "两个事项"}
+    numbers = ok(do(monday, "supervisor@special", number, "split", body))["children"]
+    assert [monday.get("dispatcher", f"/tickets/{child}").status_code for child in numbers] == [404, 404]
+    assert monday.get("supervisor@special", f"/tickets/{numbers[0]}").status_code == 200
+
+
 def test_lists_are_narrowed_and_what_is_due_or_stuck_is_seen(hotline: Hotline) -> None:
     with at(hotline, START):
         number, other = signed(hotline), waiting(hotline)
