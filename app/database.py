@@ -22,10 +22,14 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    literal,
     make_url,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.errors import HotlineError
 
@@ -62,6 +66,29 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Later(FunctionElement[datetime]):
+    """A stored moment some time later, the one piece of date arithmetic that the two databases spell differently."""
+
+    type = UtcTime()
+    inherit_cache = True
+
+    def __init__(self, moment: InstrumentedAttribute[Any], seconds: int) -> None:
+        super().__init__(moment, literal(seconds, Integer))
+
+
+@compiles(Later, "sqlite")
+def _later_on_sqlite(element: Later, compiler: SQLCompiler, **options: Any) -> str:
+    moment, seconds = (compiler.process(part, **options) for part in element.clauses)
+    # Stored with microseconds; without them the texts would not compare.
+    return f"strftime('%Y-%m-%d %H:%M:%f', {moment}, {seconds} || ' seconds') || '000'"
+
+
+@compiles(Later, "postgresql")
+def _later_on_postgresql(element: Later, compiler: SQLCompiler, **options: Any) -> str:
+    moment, seconds = (compiler.process(part, **options) for part in element.clauses)
+    return f"({moment} + make_interval(secs => {seconds}))"
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")

@@ -175,6 +175,7 @@ def ticket_columns(standing: Standing) -> dict[str, Any]:
         "state": standing.state.value, "kind": standing.kind, "urgent": standing.urgent,
         "lead_unit": standing.lead_unit, "dispatched_at": standing.dispatched_at, "due_at": standing.due_at,
         "original_due_at": standing.original_due_at, "due_provisional": standing.provisional,
+        "dispatch_due_at": standing.dispatch_due, "callback_due_at": standing.callback_due,
         "overdue_at": standing.overdue_at, "answered_at": standing.answered_at, "closed_at": standing.closed_at,
         "closing": standing.closing, "solved": standing.solved, "first_grade": standing.first_grade,
         "final_grade": standing.final_grade, "returns": standing.returns, "appointed": standing.appointed,
@@ -189,7 +190,8 @@ def part_columns(part: Part) -> dict[str, Any]:
     following = part.next()
     return {
         "role": part.role, "state": part.phase.value, "dispatched_at": part.dispatched_at,
-        "sign_due_at": part.dues.get(LimitStep.SIGN.value), "due_at": part.due_at,
+        "sign_due_at": part.dues.get(LimitStep.SIGN.value),
+        "contact_due_at": part.dues.get(LimitStep.FIRST_CONTACT.value), "due_at": part.due_at,
         "original_due_at": part.original_due_at,
         "next_step": following[1] if following else None, "next_due_at": following[0] if following else None,
         "signed_at": part.signed_at, "contacted_at": part.contacted_at,

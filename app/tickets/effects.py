@@ -60,12 +60,18 @@ def _on_triaged(standing: Standing, fact: Fact) -> None:
     standing.state = State.TRIAGE
     _recall(standing, fact)
     standing.lead_unit = None
-    standing.desk[LimitStep.FIRST_DISPATCH.value] = moment(fact.payload["due"])
+    _wait_for_dispatch(standing, fact)
+
+
+def _wait_for_dispatch(standing: Standing, fact: Fact) -> None:
+    due = moment(fact.payload["due"])
+    standing.desk[LimitStep.FIRST_DISPATCH.value] = due
+    standing.dispatch_due = standing.dispatch_due or due
 
 
 def _on_special(standing: Standing, fact: Fact) -> None:
     standing.state = State.SPECIAL
-    standing.desk[LimitStep.FIRST_DISPATCH.value] = moment(fact.payload["due"])
+    _wait_for_dispatch(standing, fact)
 
 
 def _on_told(standing: Standing, fact: Fact) -> None:
@@ -85,6 +91,7 @@ def _on_dispatched(standing: Standing, fact: Fact) -> None:
     )  # fmt: skip
     standing.desk.clear()
     standing.dispatched_at = standing.dispatched_at or fact.at
+    standing.dispatch_due = standing.dispatch_due or fact.at
     if standing.due_at is None:
         standing.due_at = standing.original_due_at = dues[LimitStep.CLOSING.value]
         standing.provisional = bool(payload["provisional"])
@@ -238,9 +245,14 @@ def _on_sent_back(standing: Standing, fact: Fact) -> None:
 
 def _on_approved(standing: Standing, fact: Fact) -> None:
     lead = standing.lead()
-    standing.state, standing.closing = State.AWAITING_CALLBACK, fact.payload["closing"]
+    standing.closing = fact.payload["closing"]
     standing.answered_at = standing.answered_at or (lead.replied_at if lead else None)
-    standing.desk = {LimitStep.CALLBACK.value: moment(fact.payload["due"])}
+    _wait_for_callback(standing, fact)
+
+
+def _wait_for_callback(standing: Standing, fact: Fact) -> None:
+    standing.state, standing.callback_due = State.AWAITING_CALLBACK, moment(fact.payload["due"])
+    standing.desk = {LimitStep.CALLBACK.value: standing.callback_due}
 
 
 def _on_called(standing: Standing, fact: Fact) -> None:
@@ -284,11 +296,14 @@ def _on_info_asked(standing: Standing, fact: Fact) -> None:
 def _on_waiting_again(standing: Standing, fact: Fact) -> None:
     standing.state, standing.main, standing.closed_at, standing.closing = State.TRIAGE, "", None, ""
     standing.desk = {LimitStep.FIRST_DISPATCH.value: moment(fact.payload["due"])}
+    if standing.dispatched_at is None:
+        # The dispatcher's time begins when the enterprise has given what was missing.
+        standing.dispatch_due = moment(fact.payload["due"])
 
 
 def _on_answered(standing: Standing, fact: Fact) -> None:
-    standing.state, standing.closing = State.AWAITING_CALLBACK, "直办"
-    standing.desk = {LimitStep.CALLBACK.value: moment(fact.payload["due"])}
+    standing.closing, standing.answered_at = "直办", standing.answered_at or fact.at
+    _wait_for_callback(standing, fact)
 
 
 def _on_merged(standing: Standing, fact: Fact) -> None:
@@ -297,8 +312,8 @@ def _on_merged(standing: Standing, fact: Fact) -> None:
 
 
 def _on_main_settled(standing: Standing, fact: Fact) -> None:
-    standing.state, standing.closing = State.AWAITING_CALLBACK, fact.payload["closing"]
-    standing.desk = {LimitStep.CALLBACK.value: moment(fact.payload["due"])}
+    standing.closing, standing.answered_at = fact.payload["closing"], standing.answered_at or fact.at
+    _wait_for_callback(standing, fact)
 
 
 def _on_split(standing: Standing, fact: Fact) -> None:

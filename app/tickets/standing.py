@@ -152,6 +152,8 @@ class Standing:
             a statutory start or a correction.
         overdue_at, overdue_by: when that passed, and in whose hands; never taken back.
         answered_at: the first submission that passed review; rework's punctuality is judged apart.
+        dispatch_due: until when the first dispatch had to be made; the moment of dispatch where nobody had to be asked.
+        callback_due: until when the newest callback had to be begun.
         ruling_due: until when the hotline must rule on the lead's return; what it takes longer is its own time.
         stretches: whose hands it has been in, up to `since`; `holder` and `unit` have it since then.
     """
@@ -189,6 +191,8 @@ class Standing:
     unit: str = ""
     stretches: list[Stretch] = field(default_factory=list)
     ruling_due: datetime | None = None
+    dispatch_due: datetime | None = None
+    callback_due: datetime | None = None
 
     def lead(self) -> Part | None:
         """Return the newest lead part."""

@@ -49,12 +49,14 @@ class Ticket(Base):
     lead_unit: Mapped[str | None] = mapped_column(String(16))
     special_supervisor: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     accepted_at: Mapped[datetime] = mapped_column(UtcTime)
+    dispatch_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     dispatched_at: Mapped[datetime | None] = mapped_column(UtcTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     due_provisional: Mapped[bool] = mapped_column(Boolean)
     original_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     overdue_at: Mapped[datetime | None] = mapped_column(UtcTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    callback_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     closing: Mapped[str] = mapped_column(String(16))
     solved: Mapped[str] = mapped_column(String(8))
@@ -89,6 +91,12 @@ class Ticket(Base):
         Index(None, "desk_step", "desk_due_at", "id"),
         Index(None, "parent_id"),
         Index(None, "main_id"),
+        # What puts a work order into a report's period.
+        Index(None, "accepted_at"),
+        Index(None, "dispatch_due_at"),
+        Index(None, "dispatched_at"),
+        Index(None, "answered_at"),
+        Index(None, "callback_due_at"),
     )
 
 
@@ -232,6 +240,7 @@ class Dispatch(Base):
     dues: Mapped[str] = mapped_column(Text)
     dispatched_at: Mapped[datetime] = mapped_column(UtcTime)
     sign_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    contact_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     original_due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     next_step: Mapped[str | None] = mapped_column(String(8))
@@ -255,6 +264,13 @@ class Dispatch(Base):
         Index(None, "unit", "updated_at", "id"),
         Index(None, "state", "sign_due_at", "id"),
         Index(None, "state", "resumes_at", "id"),
+        # What puts a part into a report's period.
+        Index(None, "dispatched_at"),
+        Index(None, "sign_due_at"),
+        Index(None, "contact_due_at"),
+        Index(None, "due_at"),
+        Index(None, "original_due_at"),
+        Index(None, "replied_at"),
     )
 
 
@@ -301,6 +317,8 @@ class UnitRequest(Base):
     decided_by: Mapped[str | None] = mapped_column(String(32))
     decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
     opinion: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "kind", "decided_at"),)
 
 
 class Ruling(Base):
@@ -368,6 +386,8 @@ class CallbackAttempt(Base):
     process_grade: Mapped[str] = mapped_column(String(8))
     remark: Mapped[str] = mapped_column(Text)
     made_by: Mapped[str] = mapped_column(String(32))
+
+    __table_args__ = (Index(None, "at"),)
 
 
 class Promise(Base):

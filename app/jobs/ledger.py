@@ -1,0 +1,132 @@
+"""Claims a period of a job for one worker, keeps its lease, and puts on record what came of it.
+
+The last write of a job and the mark that it is done are one transaction, conditional on the lease: a worker that dies
+before it leaves nothing, one that lost its lease writes nothing.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.errors import ConflictError
+from app.jobs.schedule import Slot
+from app.jobs.tables import JobRun
+
+LEASE = timedelta(minutes=5)
+FIRST_WAIT = timedelta(minutes=1)
+MAX_ATTEMPTS = 6
+RUNNING, DONE, FAILED, SKIPPED = "进行中", "完成", "失败", "略过"
+
+
+def claim(session: Session, kind: str, slot: Slot, owner: str, *, again: bool = False) -> JobRun | None:
+    """Claim a period; None when somebody has it, it is done, or it waits to be tried again.
+
+    Where a person asks for it (`again`), a failed or skipped period is taken at once.
+    """
+    now = clock.now()
+    row = _locked(session, kind, slot) or _made(session, kind, slot)
+    if row is None or not _is_free(row, now, again=again):
+        return None
+    row.status, row.owner, row.attempts = RUNNING, owner, row.attempts + 1
+    row.started_at, row.lease_until, row.progress = now, now + LEASE, ""
+    session.flush()
+    return row
+
+
+def _locked(session: Session, kind: str, slot: Slot) -> JobRun | None:
+    statement = select(JobRun).where(JobRun.kind == kind, JobRun.period == slot.period).with_for_update()
+    return session.scalars(statement).one_or_none()
+
+
+def _made(session: Session, kind: str, slot: Slot) -> JobRun | None:
+    row = JobRun(
+        kind=kind, period=slot.period, due_at=slot.due_at, status=FAILED, owner="", attempts=0, progress="", outcome="{}",
+        error="",
+    )  # fmt: skip
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return None
+    return row
+
+
+def _is_free(row: JobRun, now: datetime, *, again: bool) -> bool:
+    if row.status == DONE:
+        return False
+    if row.status == RUNNING:
+        return row.lease_until is None or row.lease_until <= now
+    if again:
+        return True
+    waits = row.lease_until is not None and row.lease_until > now
+    return row.status == FAILED and row.attempts < MAX_ATTEMPTS and not waits
+
+
+def renew(session: Session, row: JobRun, progress: str) -> None:
+    """Keep the lease of a long run and show how far it is.
+
+    Raises:
+        ConflictError: the lease has gone to somebody else.
+    """
+    _mine(session, row, {"lease_until": clock.now() + LEASE, "progress": progress[:64]})
+
+
+def finish(session: Session, row: JobRun, outcome: dict[str, Any]) -> None:
+    """Mark a run done, in the transaction of its last write.
+
+    Raises:
+        ConflictError: the lease has gone to somebody else; nothing of this transaction may stay.
+    """
+    text = json.dumps(outcome, ensure_ascii=False, sort_keys=True)
+    values = {"status": DONE, "finished_at": clock.now(), "lease_until": None, "outcome": text, "error": ""}
+    _mine(session, row, values)
+
+
+def fail(session: Session, row: JobRun, error: str) -> None:
+    """Mark a run failed; it is tried again with growing waits, until a person must look."""
+    again_at = clock.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
+    _mine(session, row, {"status": FAILED, "lease_until": again_at, "error": error[:500]})
+
+
+def skip(session: Session, kind: str, slot: Slot, why: str) -> None:
+    """Put on record that a period needs no run of its own."""
+    row = _locked(session, kind, slot) or _made(session, kind, slot)
+    if row is not None and row.status == FAILED and row.attempts == 0:
+        row.status, row.finished_at, row.error = SKIPPED, clock.now(), why
+
+
+def _mine(session: Session, row: JobRun, values: dict[str, Any]) -> None:
+    own = (JobRun.id == row.id, JobRun.owner == row.owner, JobRun.status == RUNNING, JobRun.attempts == row.attempts)
+    changed = session.execute(update(JobRun).where(*own).values(**values).execution_options(synchronize_session=False))
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        raise ConflictError("此项作业已由另一进程接手", code="lease-lost")
+
+
+def unfinished(session: Session, kind: str) -> list[Slot]:
+    """Return the periods of a kind that were begun and may be tried again, oldest first."""
+    waiting = (JobRun.kind == kind, JobRun.status.in_((RUNNING, FAILED)), JobRun.attempts < MAX_ATTEMPTS)
+    statement = select(JobRun).where(*waiting, JobRun.lease_until <= clock.now()).order_by(JobRun.due_at)
+    return [Slot(row.period, row.due_at) for row in session.scalars(statement)]
+
+
+def last_due(session: Session, kind: str) -> datetime | None:
+    """Return the due time of the newest period on record."""
+    statement = select(JobRun.due_at).where(JobRun.kind == kind).order_by(JobRun.due_at.desc()).limit(1)
+    return session.scalar(statement)
+
+
+def given_up(session: Session) -> list[JobRun]:
+    """Return the runs that failed so often that a person must look."""
+    statement = select(JobRun).where(JobRun.status == FAILED, JobRun.attempts >= MAX_ATTEMPTS)
+    return list(session.scalars(statement.order_by(JobRun.due_at)))
+
+
+def history(session: Session, kind: str | None, limit: int) -> list[JobRun]:
+    """Return the newest runs, of one kind or of all."""
+    statement = select(JobRun).order_by(JobRun.due_at.desc(), JobRun.id.desc()).limit(limit)
+    return list(session.scalars(statement.where(JobRun.kind == kind) if kind else statement))

@@ -1,0 +1,154 @@
+"""Runs the jobs that are due: once each whatever races, missed periods caught up in order, failures tried again."""
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.errors import ConflictError, NotFoundError
+from app.jobs import ledger
+from app.jobs.schedule import Slot, Slots, newest
+from app.jobs.tables import JobRun
+from app.tickets.office import Office
+
+log = logging.getLogger("hotline.jobs")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a job found out, and what remains to be written in one transaction.
+
+    Attributes:
+        outcome: counts and names for the history; no personal data.
+    """
+
+    outcome: dict[str, Any]
+    write: Callable[[Session], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of job.
+
+    Attributes:
+        each: whether every missed period is made up for; else only the newest, the others are skipped.
+        prepare: finds out what is to be written for a period; changes nothing.
+    """
+
+    kind: str
+    label: str
+    slots: Slots
+    each: bool
+    prepare: Callable[[Office, str, Progress], Prepared]
+
+
+@dataclass
+class Runner:
+    """Runs jobs for one worker process."""
+
+    office: Office
+    jobs: tuple[Job, ...]
+    owner: str = field(default_factory=lambda: f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
+
+    def run_due(self) -> int:
+        """Run everything that is due; returns how many periods were done."""
+        return sum(self._run_kind(job) for job in self.jobs)
+
+    def _run_kind(self, job: Job) -> int:
+        now = clock.now()
+        with self.office.database.read() as session:
+            again, last = ledger.unfinished(session, job.kind), ledger.last_due(session, job.kind)
+        fresh = _fresh(job, last, now)
+        useless = [slot for slot in fresh if slot.useless_at and slot.useless_at <= now]
+        wanted = [slot for slot in fresh if slot not in useless]
+        late, wanted = (wanted[:-1], wanted[-1:]) if not job.each else ([], wanted)
+        for slot, why in [
+            *((slot, "已过当日下班时间") for slot in useless),
+            *((slot, "并入最近一期") for slot in late),
+        ]:
+            with self.office.database.write() as session:
+                ledger.skip(session, job.kind, slot, why)
+        return sum(self.run_slot(job, slot) for slot in [*again, *wanted])
+
+    def run_slot(self, job: Job, slot: Slot, *, again: bool = False) -> bool:
+        """Run one period; whether it was done here.
+
+        A fault is put on record with its kind and text, and the period is tried again later.
+        """
+        with self.office.database.write() as session:
+            row = ledger.claim(session, job.kind, slot, self.owner, again=again)
+        if row is None:
+            return False
+        try:
+            prepared = job.prepare(self.office, slot.period, self._progress(row))
+            with self.office.database.write() as session:
+                prepared.write(session)
+                ledger.finish(session, row, prepared.outcome)
+        except Exception as error:
+            log.exception("job failed", extra={"job": job.kind, "period": slot.period})
+            self._put_down(row, error)
+            return False
+        log.info("job done", extra={"job": job.kind, "period": slot.period})
+        return True
+
+    def _put_down(self, row: JobRun, error: Exception) -> None:
+        try:
+            with self.office.database.write() as session:
+                ledger.fail(session, row, f"{type(error).__name__}: {error}")
+        except ConflictError:
+            log.warning("job lost its lease", extra={"job": row.kind, "period": row.period})
+
+    def _progress(self, row: JobRun) -> Progress:
+        def progress(text: str) -> None:
+            with self.office.database.write() as session:
+                ledger.renew(session, row, text)
+
+        return progress
+
+    def find(self, kind: str) -> Job:
+        """Return a job by its kind.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = next((job for job in self.jobs if job.kind == kind), None)
+        if found is None:
+            raise NotFoundError(f"没有作业 {kind}；有：{'、'.join(job.kind for job in self.jobs)}")
+        return found
+
+    def slot_of(self, job: Job, period: str | None) -> Slot:
+        """Return the slot of a named period, or the newest that has come due.
+
+        Raises:
+            NotFoundError: the job has no such period up to now.
+        """
+        now = clock.now()
+        last = newest(job.slots, now)
+        if period is None and last is not None:
+            return last
+        found = next((slot for slot in _since_ever(job, now) if slot.period == period), None)
+        if found is None:
+            raise NotFoundError(
+                f"{job.label}没有已到期的期次“{period or ''}”" + (f"，最近一期是 {last.period}" if last else "")
+            )
+        return found
+
+
+def _fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
+    """Return the slots that have come due since the newest on record; of an empty ledger only the newest."""
+    if last is not None:
+        return list(job.slots(last, now))
+    found = newest(job.slots, now)
+    return [found] if found else []
+
+
+def _since_ever(job: Job, now: datetime) -> list[Slot]:
+    return list(job.slots(now.replace(year=now.year - 11, day=1), now))

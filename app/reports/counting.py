@@ -1,0 +1,121 @@
+"""Counts indicators in SQL: all that share a grain and a moment in one query, whole or by unit, type, channel, place, tag."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.reports.indicators import Grain, Indicator, rows_of, unit_of
+from app.reports.layout import percent
+from app.reports.periods import Period
+from app.tickets.tables import Ticket
+
+WHOLE = ""
+PARTS = ("base", "hit", "miss")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows an indicator counts and how many of them hit; of a plain count `hit` is the count."""
+
+    hit: int
+    base: int
+
+    @property
+    def percent(self) -> Decimal | None:
+        """The rate in percent; None for 0/0."""
+        return percent(self.hit, self.base)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.hit + other.hit, self.base + other.base)
+
+
+NONE = Tally(0, 0)
+Tallies = dict[tuple[str, str], Tally]
+AXES: dict[str, InstrumentedAttribute[Any]] = {
+    "type": Ticket.kind, "channel": Ticket.channel, "district": Ticket.district, "tag": Ticket.tag,
+}  # fmt: skip
+
+
+def tally(
+    session: Session, indicators: Iterable[Indicator], period: Period, axis: str = "", *also: ColumnElement[bool]
+) -> Tallies:
+    """Return what indicators come to in a period, by (code, key); the key is "" without an axis.
+
+    The axis is unit, type, channel, district or tag; `also` are further conditions on the rows, where every grain has the
+    ticket's columns.
+    """
+    groups: dict[tuple[Grain, str], list[Indicator]] = defaultdict(list)
+    for indicator in indicators:
+        groups[indicator.grain, str(indicator.moment)].append(indicator)
+    found: Tallies = {}
+    for (grain, _), members in groups.items():
+        for row in session.execute(_query(grain, members, period, axis, also)):
+            key, counts = row[0] or WHOLE, row[1:]
+            for index, indicator in enumerate(members):
+                found[indicator.code, key] = Tally(int(counts[2 * index] or 0), int(counts[2 * index + 1] or 0))
+    return found
+
+
+def _query(
+    grain: Grain, members: Sequence[Indicator], period: Period, axis: str, also: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    key = (unit_of(grain) if axis == "unit" else AXES[axis]) if axis else literal(WHOLE)
+    columns: list[Any] = []
+    for indicator in members:
+        base = ripe(indicator, period)
+        columns += [_sum(and_(base, indicator.hit(period)) if indicator.hit else base), _sum(base)]
+    query = select(key, *columns).select_from(rows_of(grain)).where(members[0].within(period), *also)
+    return query.group_by(key) if axis else query
+
+
+def _sum(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def ripe(indicator: Indicator, period: Period) -> ColumnElement[bool]:
+    """Return the base of an indicator, without what is too fresh at the period's cut-off to be judged."""
+    base = indicator.base(period)
+    if not indicator.ripe_days or indicator.moment is None:
+        return base
+    return and_(base, indicator.moment < ripe_until(indicator, period))
+
+
+def ripe_until(indicator: Indicator, period: Period) -> datetime:
+    """Return the moment up to which rows can be judged at the period's cut-off."""
+    return period.ends - timedelta(days=indicator.ripe_days)
+
+
+def tickets(indicator: Indicator, period: Period, part: str, *also: ColumnElement[bool]) -> Select[str, int]:
+    """Return the query of the work orders behind a figure: its base, its hits, or what missed; once each.
+
+    Raises:
+        KeyError: the part is none of base, hit, miss.
+    """
+    base = ripe(indicator, period)
+    hit = indicator.hit(period) if indicator.hit else base
+    wanted = {"base": base, "hit": and_(base, hit), "miss": and_(base, not_(hit))}[part]
+    rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(indicator.within(period), wanted, *also)
+    return select(Ticket.number, Ticket.id).where(Ticket.id.in_(rows.correlate(None)))
+
+
+def link(indicator: str, period: Period, part: str = "base", **axes: str) -> str:
+    """Return the path that opens a figure down to its work orders."""
+    query = {"span": period.span.value, "period": period.key, "part": part, **{k: v for k, v in axes.items() if v}}
+    return f"/api/v1/indicators/{indicator}/tickets?{urlencode(query)}"
+
+
+def of(tallies: Tallies, code: str, key: str = WHOLE) -> Tally:
+    """Return a tally; nothing counted is 0 of 0."""
+    return tallies.get((code, key), NONE)
+
+
+def keys(tallies: Tallies) -> list[str]:
+    """Return the keys that occur, in order."""
+    return sorted({key for _, key in tallies if key})

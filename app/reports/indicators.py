@@ -1,0 +1,101 @@
+"""What an indicator is: declared once, as conditions on the rows of one grain, with what a reader must know about it.
+
+A grain is what is counted: work orders, units' parts (承办件 = 单位 × 轮次), callbacks, requests. A moment puts a row into
+a period; of those rows the base is what the indicator is about, and the hits are what it asks for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, and_, true
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.reports.periods import Period
+from app.tickets.tables import CallbackAttempt, Dispatch, Ticket, UnitRequest
+
+Condition = Callable[[Period], ColumnElement[bool]]
+
+
+class Grain(StrEnum):
+    """What an indicator counts."""
+
+    TICKET = "工单"
+    PART = "承办件"
+    CALLBACK = "回访"
+    REQUEST = "申请"
+
+
+class Sense(StrEnum):
+    """Which way is good."""
+
+    HIGH = "越高越好"
+    LOW = "越低越好"
+    NEUTRAL = "不分好坏"
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """One indicator.
+
+    Attributes:
+        code: stable English name.
+        numerator, denominator: what is divided by what, in words; a plain count has no denominator.
+        moment: the time that puts a row into a period; None where `base` says it itself.
+        base: what of the period's rows is the denominator (or the count).
+        hit: what of the base is the numerator; None for a plain count.
+        source: the rule or the practice it is taken from.
+        ripe_days: days after the moment before which a row cannot be judged.
+    """
+
+    code: str
+    name: str
+    grain: Grain
+    numerator: str
+    denominator: str
+    moment: InstrumentedAttribute[Any] | None
+    base: Condition
+    hit: Condition | None
+    source: str
+    sense: Sense = Sense.NEUTRAL
+    ripe_days: int = 0
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is a rate, and no count."""
+        return self.hit is not None
+
+    def within(self, period: Period) -> ColumnElement[bool]:
+        """Return the condition that puts a row into a period."""
+        return true() if self.moment is None else in_period(self.moment, period.begins, period.ends)
+
+    def counted(self, period: Period) -> ColumnElement[bool]:
+        """Return the condition of the base."""
+        return and_(self.within(period), self.base(period))
+
+
+def in_period(moment: InstrumentedAttribute[Any], begins: datetime, ends: datetime) -> ColumnElement[bool]:
+    """Return the condition that a stored moment lies in a half-open stretch of time."""
+    return and_(moment >= begins, moment < ends)
+
+
+def rows_of(grain: Grain) -> FromClause:
+    """Return the joined tables of a grain; a ticket's columns are at hand in every one."""
+    ticket = Ticket.__table__
+    match grain:
+        case Grain.TICKET:
+            return ticket
+        case Grain.PART:
+            return Dispatch.__table__.join(ticket, Dispatch.ticket_id == Ticket.id)
+        case Grain.CALLBACK:
+            return CallbackAttempt.__table__.join(ticket, CallbackAttempt.ticket_id == Ticket.id)
+        case Grain.REQUEST:
+            parts = Dispatch.__table__.join(ticket, Dispatch.ticket_id == Ticket.id)
+            return UnitRequest.__table__.join(parts, UnitRequest.dispatch_id == Dispatch.id)
+
+
+def unit_of(grain: Grain) -> InstrumentedAttribute[Any]:
+    """Return the column that says whose a row is: the part's unit, or the ticket's lead (主办)."""
+    return Dispatch.unit if grain in {Grain.PART, Grain.REQUEST} else Ticket.lead_unit
