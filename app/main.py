@@ -23,8 +23,10 @@ from app.accounts import api as accounts_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
 from app.classify.drift import drift
+from app.jobs import api as jobs_api
 from app.jobs import worker
 from app.notify.deliver import waiting
+from app.reports import api as reports_api
 from app.rulebook.api import make_router
 from app.rulebook.shapes import NoticeStatus
 from app.settings import load_settings
@@ -102,6 +104,8 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(tickets_api.router)
     app.include_router(verbs_api.router)
     app.include_router(saved_api.router)
+    app.include_router(reports_api.router)
+    app.include_router(jobs_api.router)
     _add_health(app, office)
     app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     app.add_middleware(RequestLog)

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
+    report_week_day: int = Field(7, ge=1, le=7, description="周分析截止于星期几（7 为星期日）")
+    report_week_hour: int = Field(24, ge=0, le=24, description="周分析截止于当日几时")
+    report_month_day: int = Field(31, ge=20, le=31, description="月通报、年考评截止于几日（31 为月末）")
+    report_month_hour: int = Field(24, ge=0, le=24, description="月通报、年考评截止于当日几时")
     worker_seconds: float = Field(2.0, gt=0, description="后台轮询间隔（秒）")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="日志级别")
 

@@ -267,7 +267,20 @@ class RequestLog:
 class JsonLines(logging.Formatter):
     """One JSON object a line; only fields that the caller named travel, so personal data has no way in."""
 
-    FIELDS = ("request_id", "method", "route", "path", "status", "ms", "job", "count", "ticket", "kind", "reason")
+    FIELDS = (
+        "request_id",
+        "method",
+        "route",
+        "path",
+        "status",
+        "ms",
+        "job",
+        "period",
+        "count",
+        "ticket",
+        "kind",
+        "reason",
+    )
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one record as JSON."""

@@ -14,6 +14,7 @@ class Role(StrEnum):
     UNIT_HANDLER = "unit_handler"
     UNIT_LEADER = "unit_leader"
     SUPERVISOR = "supervisor"
+    LEADER = "leader"
     CALLBACK = "callback"
     AUDITOR = "auditor"
     ADMIN = "admin"
@@ -37,6 +38,7 @@ ROLE_LABELS: Mapping[Role, str] = {
     Role.UNIT_HANDLER: "承办经办人",
     Role.UNIT_LEADER: "承办单位负责人",
     Role.SUPERVISOR: "督办人员",
+    Role.LEADER: "热线负责人",
     Role.CALLBACK: "回访员",
     Role.AUDITOR: "审计员",
     Role.ADMIN: "系统管理员",
@@ -109,6 +111,17 @@ class Verb(StrEnum):
     QUEUE_READ = "queue.read"
     TRIAGE_READ = "triage.read"
     OVERDUE_READ = "overdue.read"
+    INDICATOR_READ = "indicator.read"
+    REPORT_READ = "report.read"
+    REPORT_WRITE = "report.write"
+    REPORT_CHECK = "report.check"
+    REPORT_SIGN = "report.sign"
+    MARK_READ = "mark.read"
+    MARK_PROPOSE = "mark.propose"
+    MARK_DECIDE = "mark.decide"
+    APPEAL_MAKE = "appeal.make"
+    JOB_READ = "job.read"
+    JOB_RUN = "job.run"
 
 
 HOTLINE = (Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK)
@@ -121,7 +134,8 @@ def _rows(roles: tuple[Role, ...], rows: Rows) -> dict[Role, Rows]:
 
 
 _UNIT_ROWS = {Role.UNIT_HANDLER: Rows.OWN_UNIT, Role.UNIT_LEADER: Rows.OWN_UNIT}
-_READERS = {**_rows((*HOTLINE, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS, Role.CHANNEL: Rows.OWN_CHANNEL}
+_WATCHERS = (Role.SUPERVISOR, Role.LEADER, Role.AUDITOR)
+_READERS = {**_rows((*HOTLINE, Role.LEADER, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS, Role.CHANNEL: Rows.OWN_CHANNEL}
 
 ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.SESSION_READ: _rows(EVERYONE, Rows.NOT_ROW_BOUND),
@@ -141,7 +155,7 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     # Across units, so for the hotline's own people only.
     Verb.TICKET_SIMILAR: _rows((*HOTLINE, Role.AUDITOR), Rows.ALL),
     # What units asked for and were told is between them and the hotline, not for channels.
-    Verb.TICKET_FILE: {**_rows((*HOTLINE, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS},
+    Verb.TICKET_FILE: {**_rows((*HOTLINE, Role.LEADER, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS},
     Verb.TICKET_CONTACT: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
         Role.UNIT_HANDLER: Rows.OWN_UNIT,
@@ -187,15 +201,28 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     },
     Verb.TICKET_HARD: _rows((Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_CONFER: _rows((Role.SUPERVISOR,), Rows.ALL),
-    Verb.DESK_READ: _rows((Role.DISPATCHER, Role.REVIEWER, Role.CALLBACK, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
+    Verb.DESK_READ: _rows((Role.DISPATCHER, Role.REVIEWER, Role.CALLBACK, *_WATCHERS), Rows.ALL),
     Verb.VIEW_KEEP: _rows(STAFF, Rows.NOT_ROW_BOUND),
     Verb.RULING_READ: _rows((*HOTLINE, Role.AUDITOR), Rows.NOT_ROW_BOUND),
     Verb.QUEUE_READ: {
         **_UNIT_ROWS,
-        **_rows((Role.SUPERVISOR, Role.DISPATCHER, Role.AUDITOR), Rows.ALL),
+        **_rows((Role.DISPATCHER, *_WATCHERS), Rows.ALL),
     },
     Verb.TRIAGE_READ: _rows((Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
-    Verb.OVERDUE_READ: _rows((Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR), Rows.ALL),
+    Verb.OVERDUE_READ: _rows((Role.DISPATCHER, *_WATCHERS), Rows.ALL),
+    Verb.INDICATOR_READ: {**_rows((Role.DISPATCHER, Role.REVIEWER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},
+    # A unit reads what was published, and its own rows of a draft it is asked to check.
+    Verb.REPORT_READ: {**_rows((Role.DISPATCHER, Role.REVIEWER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},
+    Verb.REPORT_WRITE: _rows((Role.SUPERVISOR,), Rows.NOT_ROW_BOUND),
+    Verb.REPORT_CHECK: {Role.UNIT_LEADER: Rows.OWN_UNIT},
+    Verb.REPORT_SIGN: _rows((Role.LEADER,), Rows.NOT_ROW_BOUND),
+    Verb.MARK_READ: {**_rows(_WATCHERS, Rows.ALL), **_UNIT_ROWS},
+    Verb.MARK_PROPOSE: _rows((Role.SUPERVISOR, Role.REVIEWER), Rows.NOT_ROW_BOUND),
+    # Never by whoever proposed it; the service holds the two persons apart.
+    Verb.MARK_DECIDE: _rows((Role.SUPERVISOR, Role.LEADER), Rows.NOT_ROW_BOUND),
+    Verb.APPEAL_MAKE: {Role.UNIT_LEADER: Rows.OWN_UNIT},
+    Verb.JOB_READ: _rows((Role.ADMIN, *_WATCHERS), Rows.NOT_ROW_BOUND),
+    Verb.JOB_RUN: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
 }
 
 

@@ -8,9 +8,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.classify.artefact import ModelError
 from app.classify.batch import LineError
 from app.classify.corpus import CorpusError
-from app.cli import accounts, clocks, demo, doctor, learning, models, rules, run
+from app.cli import accounts, clocks, demo, doctor, jobs, learning, models, rules, run
 from app.errors import HotlineError
 from app.main import StartError
+from app.reports.periods import PeriodError
 from app.rulebook.loader import RulebookError
 from app.rulebook.yearly import YearlyError
 from app.sealing import SealError
@@ -35,6 +36,8 @@ app.command("index-similar")(learning.index_similar)
 app.add_typer(learning.feedback_app, name="feedback")
 app.add_typer(models.corpus_app, name="corpus")
 app.add_typer(clocks.clocks_app, name="clocks")
+app.add_typer(jobs.jobs_app, name="jobs")
+app.command("report")(jobs.report)
 app.add_typer(accounts.staff_app, name="staff")
 app.add_typer(accounts.keys_app, name="keys")
 
@@ -59,6 +62,7 @@ def main() -> None:
         LineError,
         SealError,
         YearlyError,
+        PeriodError,
     ) as error:
         print(f"错误：{error}", file=sys.stderr)
         sys.exit(1)

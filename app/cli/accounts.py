@@ -29,7 +29,9 @@ FIRST_ACCOUNTS = (
     ("supervisor", "督办人员（试用）", Role.SUPERVISOR, "", True),
     ("reviewer", "审核员（试用）", Role.REVIEWER, "", False),
     ("callback", "回访员（试用）", Role.CALLBACK, "", False),
+    ("leader", "热线负责人（试用）", Role.LEADER, "", False),
     ("scjgj", "市市场监管局经办人（试用）", Role.UNIT_HANDLER, "市市场监管局", False),
+    ("scjgj-leader", "市市场监管局负责人（试用）", Role.UNIT_LEADER, "市市场监管局", False),
     ("admin", "系统管理员（试用）", Role.ADMIN, "", False),
 )
 

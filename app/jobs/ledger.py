@@ -20,13 +20,13 @@ from app.jobs.tables import JobRun
 LEASE = timedelta(minutes=5)
 FIRST_WAIT = timedelta(minutes=1)
 MAX_ATTEMPTS = 6
-RUNNING, DONE, FAILED, SKIPPED = "进行中", "完成", "失败", "略过"
+RUNNING, DONE, FAILED = "进行中", "完成", "失败"
 
 
 def claim(session: Session, kind: str, slot: Slot, owner: str, *, again: bool = False) -> JobRun | None:
     """Claim a period; None when somebody has it, it is done, or it waits to be tried again.
 
-    Where a person asks for it (`again`), a failed or skipped period is taken at once.
+    Where a person asks for it (`again`), a failed period is taken at once.
     """
     now = clock.now()
     row = _locked(session, kind, slot) or _made(session, kind, slot)
@@ -91,13 +91,6 @@ def fail(session: Session, row: JobRun, error: str) -> None:
     """Mark a run failed; it is tried again with growing waits, until a person must look."""
     again_at = clock.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
     _mine(session, row, {"status": FAILED, "lease_until": again_at, "error": error[:500]})
-
-
-def skip(session: Session, kind: str, slot: Slot, why: str) -> None:
-    """Put on record that a period needs no run of its own."""
-    row = _locked(session, kind, slot) or _made(session, kind, slot)
-    if row is not None and row.status == FAILED and row.attempts == 0:
-        row.status, row.finished_at, row.error = SKIPPED, clock.now(), why
 
 
 def _mine(session: Session, row: JobRun, values: dict[str, Any]) -> None:

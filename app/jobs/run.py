@@ -39,14 +39,12 @@ class Job:
     """One kind of job.
 
     Attributes:
-        each: whether every missed period is made up for; else only the newest, the others are skipped.
         prepare: finds out what is to be written for a period; changes nothing.
     """
 
     kind: str
     label: str
     slots: Slots
-    each: bool
     prepare: Callable[[Office, str, Progress], Prepared]
 
 
@@ -66,17 +64,8 @@ class Runner:
         now = clock.now()
         with self.office.database.read() as session:
             again, last = ledger.unfinished(session, job.kind), ledger.last_due(session, job.kind)
-        fresh = _fresh(job, last, now)
-        useless = [slot for slot in fresh if slot.useless_at and slot.useless_at <= now]
-        wanted = [slot for slot in fresh if slot not in useless]
-        late, wanted = (wanted[:-1], wanted[-1:]) if not job.each else ([], wanted)
-        for slot, why in [
-            *((slot, "已过当日下班时间") for slot in useless),
-            *((slot, "并入最近一期") for slot in late),
-        ]:
-            with self.office.database.write() as session:
-                ledger.skip(session, job.kind, slot, why)
-        return sum(self.run_slot(job, slot) for slot in [*again, *wanted])
+        wanted = [*again, *_fresh(job, last, now)]
+        return sum(self.run_slot(job, slot) for slot in wanted)
 
     def run_slot(self, job: Job, slot: Slot, *, again: bool = False) -> bool:
         """Run one period; whether it was done here.

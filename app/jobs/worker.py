@@ -8,6 +8,8 @@ import httpx
 
 from app import clock
 from app.accounts.service import forget_old_failures
+from app.jobs.catalogue import make_runner
+from app.jobs.run import Runner
 from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
 from app.tickets.office import Office
 from app.tickets.submission import forget_old_keys
@@ -25,7 +27,7 @@ from app.tickets.upkeep import (
 log = logging.getLogger("hotline.worker")
 
 
-def one_round(office: Office, send: Send | None) -> dict[str, int]:
+def one_round(office: Office, send: Send | None, runner: Runner | None = None) -> dict[str, int]:
     """Do everything that is due once; returns how much of each was done."""
     done = {}
     database, desk = office.database, office.desk
@@ -38,6 +40,7 @@ def one_round(office: Office, send: Send | None) -> dict[str, int]:
     done["archived"] = archive_closed(database, desk)
     done["hard_proposed"] = propose_hard_cases(database)
     done["notices"] = deliver_due(office.database, send) if send else 0
+    done["reports"] = (runner or make_runner(office)).run_due()
     with office.database.write() as session:
         old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
         done["keys_forgotten"] = forget_old_keys(session, old)
@@ -48,10 +51,10 @@ def one_round(office: Office, send: Send | None) -> dict[str, int]:
 def run(office: Office, stop: threading.Event) -> None:
     """Work until told to stop; a round that fails is logged and tried again."""
     with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
-        send = make_sender(office.settings, client)
+        send, runner = make_sender(office.settings, client), make_runner(office)
         while not stop.is_set():
             try:
-                done = one_round(office, send)
+                done = one_round(office, send, runner)
             except Exception:
                 # Whatever a round met (database away, receiver mad), the next one must still come.
                 log.exception("worker round failed")

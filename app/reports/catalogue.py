@@ -16,7 +16,7 @@ from app.rulebook.shapes import LimitStep
 from app.tickets.effects import DILIGENT, REACHED
 from app.tickets.lifecycle import State
 from app.tickets.standing import Phase
-from app.tickets.tables import CallbackAttempt, DirectAnswer, Dispatch, Ticket, TicketParty, UnitRequest
+from app.tickets.tables import CallbackAttempt, DirectAnswer, Dispatch, Ticket, TicketEvent, TicketParty, UnitRequest
 
 SATISFIED_STRICTLY = ("非常满意", "满意")
 SATISFIED = (*SATISFIED_STRICTLY, "基本满意")
@@ -190,6 +190,18 @@ def _ruled_return(_: Period) -> ColumnElement[bool]:
     return and_(UnitRequest.kind == "退单", UnitRequest.status.in_(("准予", "不予")))
 
 
+def _sent_back() -> ColumnElement[bool]:
+    mine = (TicketEvent.ticket_month == Ticket.month, TicketEvent.ticket_id == Ticket.id)
+    return exists().where(*mine, TicketEvent.kind == "sent_back")
+
+
+def _still_open(period: Period) -> ColumnElement[bool]:
+    """In hand at the cut-off, whatever has happened since."""
+    unanswered = or_(Dispatch.replied_at.is_(None), Dispatch.replied_at >= period.ends)
+    kept = or_(Dispatch.ended_at.is_(None), Dispatch.ended_at >= period.ends)
+    return and_(_lead(period), Dispatch.dispatched_at < period.ends, unanswered, kept)
+
+
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
         "received", "受理量", Grain.TICKET, "期内受理的工单（拆分子件不另计，并案件计入）", "", Ticket.accepted_at, _own,
@@ -308,6 +320,17 @@ INDICATORS: tuple[Indicator, ...] = (
     ),
     Indicator(
         "answered", "首次办结量", Grain.TICKET, "期内首次办结（答复审核通过或直办）的工单", "", Ticket.answered_at, _always, None, PRACTICE,
+    ),
+    Indicator(
+        "clean_answer_rate", "一次过审率", Grain.TICKET, "答复未被审核退回", "期内首次办结的派出工单", Ticket.answered_at,
+        lambda _: Ticket.lead_unit.is_not(None), lambda _: not_(_sent_back()), PRACTICE, Sense.HIGH,
+    ),
+    Indicator(
+        "in_hand", "期末在办", Grain.PART, "期末在手的主办承办件", "", None, _still_open, None, PRACTICE,
+    ),
+    Indicator(
+        "overdue_open", "期末超期未办结", Grain.PART, "期末在手、最终截止已过的主办承办件", "", None,
+        lambda period: and_(_still_open(period), Dispatch.due_at < period.ends), None, PRACTICE, Sense.LOW,
     ),
     Indicator(
         "rework_rate", "重办率", Grain.TICKET, "被退回重办过（一件计一次）", "期内首次办结的工单", Ticket.answered_at, _always,

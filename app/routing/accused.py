@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.rulebook.shapes import Rulebook, Unit, UnitKind
+from app.rulebook.rule import UnitKind
+from app.rulebook.shapes import Rulebook, Unit
 
 REACH_CHARS = 14
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.rulebook.shapes import Rule, Rulebook
+from app.rulebook.rule import Rule
+from app.rulebook.shapes import Rulebook
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from app.rulebook.assessment import Assessment
+from app.rulebook.rule import Rule
 from app.rulebook.shapes import (
     BY_PLACE,
     Avoidance,
@@ -26,7 +28,6 @@ from app.rulebook.shapes import (
     LimitStep,
     Measure,
     Notice,
-    Rule,
     Rulebook,
     Tag,
     Unit,
@@ -197,12 +198,14 @@ def load_rulebook(root: Path) -> Rulebook:
     tags = _tags(reading, names, {item.number for item in measures}, {item.covers for item in limits if item.covers})
     avoidance = _avoidance(reading, names, {item.number for item in measures})
     years = _years(reading)
-    if reading.faults or notice is None or city is None or avoidance is None:
+    scoring = reading.open("assessment.yaml")
+    assessment = reading.shape(scoring, (), scoring.data, Assessment)
+    if reading.faults or notice is None or city is None or avoidance is None or assessment is None:
         raise RulebookError(reading.faults)
     rulebook = Rulebook(
         version=_version(reading.content), notice=notice, measures=measures, units=units, groups=groups, city=city,
         districts=districts, out_of_town=out_of_town, tags=tags, avoidance=avoidance,
-        limits=limits, years=years,
+        limits=limits, assessment=assessment, years=years,
     )  # fmt: skip
     coverage = list(_coverage_faults(rulebook, reading))
     if coverage:

@@ -6,13 +6,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-
-class Rule(BaseModel):
-    """Base of every rule shape."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+from app.rulebook.assessment import Assessment
+from app.rulebook.rule import Rule, UnitKind
 
 
 def _blank_is_none(value: object) -> object:
@@ -95,20 +92,6 @@ class Measure(Rule):
     deadline: OptionalDay = None
     standing: Literal["", "长期坚持", "持续推进"] = ""
     immediate: bool = False
-
-
-class UnitKind(StrEnum):
-    """What sort of body a unit is."""
-
-    CITY_DEPARTMENT = "市政府部门"
-    CITY_BODY = "市直机构"
-    PARTY_OR_MASS = "党委群团"
-    JUDICIAL = "司法机关"
-    CONGRESS = "人大"
-    CENTRAL = "中央和区直驻包"
-    UTILITY = "公用企业"
-    STATE_FIRM = "国有企业"
-    DISTRICT = "旗县区"
 
 
 class DutyPerson(Rule):
@@ -372,6 +355,7 @@ class Rulebook(Rule):
     tags: tuple[Tag, ...]
     avoidance: Avoidance
     limits: tuple[LimitRule, ...]
+    assessment: Assessment
     years: tuple[CalendarYear, ...]
 
     @cached_property

@@ -1,6 +1,7 @@
 """Periods tile the time, whatever the cut-off."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -62,7 +63,7 @@ def test_the_months_of_a_year_are_the_year(moment: datetime, cuts: CutOffs) -> N
     year = at(Span.YEAR, moment, cuts)
     months = [parse(Span.MONTH, f"{year.key}-{month:02d}", cuts) for month in range(1, 13)]
     assert (months[0].begins, months[-1].ends) == (year.begins, year.ends)
-    assert all(month.ends == following.begins for month, following in zip(months, months[1:], strict=False))
+    assert all(month.ends == following.begins for month, following in pairwise(months))
 
 
 def test_comparing_with_a_year_before() -> None:

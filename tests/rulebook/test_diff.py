@@ -9,7 +9,8 @@ import pytest
 
 from app.rulebook.diff import Difference, differences
 from app.rulebook.loader import load_rulebook
-from app.rulebook.shapes import LimitRule, Rule
+from app.rulebook.rule import Rule
+from app.rulebook.shapes import LimitRule
 from tests.rules import RULES, changed, copied, edit, shipped
 
 

@@ -1,0 +1,48 @@
+"""The jobs there are: a report for every week, month and year that has come to its cut-off."""
+
+from collections.abc import Callable
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from app.jobs.run import Job, Prepared, Progress, Runner
+from app.jobs.schedule import reports
+from app.reports import issuing
+from app.reports.periods import Span, parse
+from app.tickets.office import Office
+from app.tickets.tables import Ticket
+
+
+def report_job(span: Span, office: Office) -> Job:
+    """Return the job that makes a kind of report."""
+    return Job(
+        f"{span.value}_report",
+        issuing.KINDS[span].label,
+        reports(span, issuing.cuts_of(office.settings)),
+        _prepare(span),
+    )
+
+
+def _prepare(span: Span) -> Callable[[Office, str, Progress], Prepared]:
+    def prepare(office: Office, key: str, progress: Progress) -> Prepared:
+        period = parse(span, key, issuing.cuts_of(office.settings))
+        progress("统计")
+        with office.database.read() as session:
+            if not session.scalar(select(exists().where(Ticket.accepted_at < period.ends))):
+                # A service that was set up later has nothing to report on.
+                return Prepared({"made": False}, lambda _: None)
+            text = issuing.build(issuing.maker_of(session, office.desk, office.settings), period)
+            known = issuing.newest(session, span, key) is not None
+
+        def write(session: Session) -> None:
+            if not known:
+                issuing.keep(session, period, text, office.desk, "system:0")
+
+        return Prepared({"bytes": len(text.encode()), "made": not known}, write)
+
+    return prepare
+
+
+def make_runner(office: Office) -> Runner:
+    """Return what runs every job of an installation."""
+    return Runner(office, tuple(report_job(span, office) for span in Span))
