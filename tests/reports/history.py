@@ -154,7 +154,8 @@ def _live(slow: Slow, life: list[tuple[str, datetime, dict[str, Any]]]) -> None:
 def _submitted(life: list[tuple[str, datetime, dict[str, Any]]]) -> datetime:
     """When the first submission that passed its review was made."""
     before = [kind for kind, _, _ in life].index("approved")
-    return next(when for kind, when, _ in reversed(life[:before]) if kind == "replied")
+    found: datetime = next(when for kind, when, _ in reversed(life[:before]) if kind == "replied")
+    return found
 
 
 def _part(

@@ -78,7 +78,7 @@ def test_the_units_add_up_to_the_city(lived: Hotline) -> None:
 
 
 def test_the_same_period_from_the_same_data_is_the_same_to_the_byte(lived: Hotline, office: Office) -> None:
-    first = make_runner(office).jobs[0].prepare(office, WEEKS[1], str)
+    first = make_runner(office).jobs[0].prepare(office, WEEKS[1], lambda _: None)
     made(lived, "weekly", WEEKS[1])
     assert first.outcome["made"]
     refused(lived.post("supervisor", f"/reports/weekly/{WEEKS[1]}/correct"), 409, "无需更正")
