@@ -268,19 +268,8 @@ class JsonLines(logging.Formatter):
     """One JSON object a line; only fields that the caller named travel, so personal data has no way in."""
 
     FIELDS = (
-        "request_id",
-        "method",
-        "route",
-        "path",
-        "status",
-        "ms",
-        "job",
-        "period",
-        "count",
-        "ticket",
-        "kind",
-        "reason",
-    )
+        "request_id", "method", "route", "path", "status", "ms", "job", "period", "count", "ticket", "kind", "reason",
+    )  # fmt: skip
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one record as JSON."""

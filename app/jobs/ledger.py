@@ -113,12 +113,6 @@ def last_due(session: Session, kind: str) -> datetime | None:
     return session.scalar(statement)
 
 
-def given_up(session: Session) -> list[JobRun]:
-    """Return the runs that failed so often that a person must look."""
-    statement = select(JobRun).where(JobRun.status == FAILED, JobRun.attempts >= MAX_ATTEMPTS)
-    return list(session.scalars(statement.order_by(JobRun.due_at)))
-
-
 def history(session: Session, kind: str | None, limit: int) -> list[JobRun]:
     """Return the newest runs, of one kind or of all."""
     statement = select(JobRun).order_by(JobRun.due_at.desc(), JobRun.id.desc()).limit(limit)

@@ -168,7 +168,7 @@ def _parts(figures: Figures) -> Section:
                  count(part["base"]), words(part["share"] or "摊给其余"), words(part["points"] or "—"))
             )  # fmt: skip
     header = ("单位", "项目", "指标", "分子", "分母", "实际权重", "得分")
-    return Section("parts", "得分构成", (), (Table("各单位各项得分", header, tuple(rows), wide=True),))
+    return Section("parts", "得分构成", (), (Table("各单位各项得分", header, tuple(rows)),))
 
 
 def _deductions(figures: Figures) -> Section:

@@ -22,7 +22,7 @@ SATISFIED_STRICTLY = ("非常满意", "满意")
 SATISFIED = (*SATISFIED_STRICTLY, "基本满意")
 RIPE_DAYS = 30
 RIPE_SECONDS = RIPE_DAYS * 86400
-OPINION_33 = "国办函〔2025〕66号；国办发〔2020〕53号"
+NATIONAL_OPINIONS = "国办函〔2025〕66号；国办发〔2020〕53号"
 BEIJING = "北京市接诉即办工作条例第三十二条（三率）"
 NATIONAL_GRADES = "GB/T 39735-2020（五级评价）"
 PRACTICE = "各地12345热线通报通行口径"
@@ -128,13 +128,16 @@ def _to_be_sent(period: Period) -> ColumnElement[bool]:
 
 
 def _same_matter(other: type[Ticket]) -> ColumnElement[bool]:
-    """The same enterprise about the same matter (归口标签), both submitted by it."""
+    """The same enterprise about the same matter (归口标签), both submitted by it.
+
+    One flat join: nested in an EXISTS of its own it would no longer be bound to the ticket asked about.
+    """
     mine, theirs = aliased(TicketParty), aliased(TicketParty)
     same = and_(
         mine.ticket_id == Ticket.id, theirs.ticket_id == other.id, mine.enterprise_find != "",
         mine.enterprise_find == theirs.enterprise_find,
     )  # fmt: skip
-    return and_(other.id != Ticket.id, other.tag == Ticket.tag, other.parent_id.is_(None), exists().where(same))
+    return and_(other.id != Ticket.id, other.tag == Ticket.tag, other.parent_id.is_(None), same)
 
 
 def _repeats(_: Period) -> ColumnElement[bool]:
@@ -149,16 +152,16 @@ def _at_once(_: Period) -> ColumnElement[bool]:
     return and_(Ticket.reworks == 0, not_(exists().where(_same_matter(other), soon)))
 
 
-def _called(*outcomes: str) -> ColumnElement[bool]:
-    """Whether the callback that was due last was begun (or came off)."""
+def _called(*, graded: bool = False) -> ColumnElement[bool]:
+    """Whether the callback that was due last was begun; or brought a grade (接通而拒评的不算有效评价)."""
     attempt = aliased(CallbackAttempt)
     settled = (State.AWAITING_CALLBACK, State.REASSESSMENT, State.CLOSED, State.ARCHIVED)
     newest = or_(
         attempt.rework == Ticket.reworks,
         and_(Ticket.state.not_in([state.value for state in settled]), attempt.rework == Ticket.reworks - 1),
     )
-    named = [attempt.outcome.in_(outcomes)] if outcomes else []
-    return exists().where(attempt.ticket_id == Ticket.id, newest, *named)
+    said = [attempt.grade != ""] if graded else []
+    return exists().where(attempt.ticket_id == Ticket.id, newest, *said)
 
 
 def _last_word(period: Period, said: str) -> ColumnElement[bool]:
@@ -222,7 +225,7 @@ INDICATORS: tuple[Indicator, ...] = (
     ),
     Indicator(
         "first_hit", "一次派准率", Grain.TICKET, "首派单位即承办到底（未退单、未改派）", "期内首次派出的工单", Ticket.dispatched_at,
-        _always, lambda _: and_(Ticket.returns == 0, _leads() == 1), OPINION_33, Sense.HIGH,
+        _always, lambda _: and_(Ticket.returns == 0, _leads() == 1), NATIONAL_OPINIONS, Sense.HIGH,
     ),
     Indicator(
         "dispatched", "派单量", Grain.PART, "期内派出的主办承办件（重办不另计）", "", Dispatch.dispatched_at, _lead, None, PRACTICE,
@@ -270,7 +273,7 @@ INDICATORS: tuple[Indicator, ...] = (
     ),
     Indicator(
         "return_rate", "退单率", Grain.PART, "获准退回", "期内派出的承办件", Dispatch.dispatched_at, _part,
-        lambda _: Dispatch.state == Phase.RETURNED.value, OPINION_33, Sense.LOW,
+        lambda _: Dispatch.state == Phase.RETURNED.value, NATIONAL_OPINIONS, Sense.LOW,
     ),
     Indicator(
         "return_request_rate", "退单申请率", Grain.PART, "提出过退单", "期内派出的承办件", Dispatch.dispatched_at, _part,
@@ -294,7 +297,7 @@ INDICATORS: tuple[Indicator, ...] = (
     ),
     Indicator(
         "participation_rate", "参评率", Grain.TICKET, "回访接通并评价", "回访截止在期内的工单", Ticket.callback_due_at, _always,
-        lambda _: _called("接通"), PRACTICE, Sense.HIGH,
+        lambda _: _called(graded=True), PRACTICE, Sense.HIGH,
     ),
     Indicator(
         "solved_rate", "解决率", Grain.CALLBACK, "企业答“已解决”", "期内回访中企业作答的工单（一件以期内最后一次为准）", CallbackAttempt.at,

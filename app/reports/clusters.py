@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.classify.similar import Signature, likeness, unpack
 from app.reports.periods import Period
+from app.tickets.queries import ordinary
 from app.tickets.tables import Ticket, TicketParty, TicketSignature
 
 LIKE = 0.3
@@ -65,7 +66,7 @@ def _appeals(session: Session, period: Period) -> Iterator[Appeal]:
         .join(TicketSignature, TicketSignature.ticket_id == Ticket.id)
         .join(TicketParty, TicketParty.ticket_id == Ticket.id)
         .where(Ticket.accepted_at >= period.begins, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None))
-        .where(Ticket.special_supervisor.is_(None))
+        .where(ordinary())
         .order_by(Ticket.id)
     )
     for ident, number, tag, unit, enterprise, packed in session.execute(statement):

@@ -17,7 +17,6 @@ from app.reports.periods import Period
 from app.tickets.tables import Ticket
 
 WHOLE = ""
-PARTS = ("base", "hit", "miss")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _query(
     columns: list[Any] = []
     for indicator in members:
         base = ripe(indicator, period)
-        columns += [_sum(and_(base, indicator.hit(period)) if indicator.hit else base), _sum(base)]
+        columns += [_sum(and_(base, indicator.hits(period))), _sum(base)]
     query = select(key, *columns).select_from(rows_of(grain)).where(members[0].within(period), *also)
     return query.group_by(key) if axis else query
 
@@ -99,7 +98,7 @@ def tickets(indicator: Indicator, period: Period, part: str, *also: ColumnElemen
         KeyError: the part is none of base, hit, miss.
     """
     base = ripe(indicator, period)
-    hit = indicator.hit(period) if indicator.hit else base
+    hit = indicator.hits(period)
     wanted = {"base": base, "hit": and_(base, hit), "miss": and_(base, not_(hit))}[part]
     rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(indicator.within(period), wanted, *also)
     return select(Ticket.number, Ticket.id).where(Ticket.id.in_(rows.correlate(None)))

@@ -14,14 +14,13 @@ from sqlalchemy.orm import Session
 
 from app.clock import spoken
 from app.reports.catalogue import BY_CODE, INDICATORS
-from app.reports.counting import Tallies, Tally, keys, link, of, tally
+from app.reports.counting import Tally, keys, link, of, tally
 from app.reports.periods import CutOffs, Period, before, year_before
 from app.rulebook.shapes import Rulebook
 from app.sla.calendar import WorkingCalendar
 from app.tickets.tables import Ticket
 
 Figures = dict[str, Any]
-RIPE_NEXT = "once_rate"
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,3 @@ def weeks_known(session: Session, period: Period, most: int) -> int:
     if first is None or first >= period.begins:
         return 0
     return min(int((period.begins - first) / (period.ends - period.begins)), most)
-
-
-def totals(tallies: Tallies, code: str) -> Tally:
-    """Return the sum over all keys."""
-    return sum((found for (each, _), found in tallies.items() if each == code), Tally(0, 0))

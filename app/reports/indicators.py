@@ -67,6 +67,10 @@ class Indicator:
         """Whether it is a rate, and no count."""
         return self.hit is not None
 
+    def hits(self, period: Period) -> ColumnElement[bool]:
+        """Return the condition of the hits among the base; of a plain count all are."""
+        return self.hit(period) if self.hit else true()
+
     def within(self, period: Period) -> ColumnElement[bool]:
         """Return the condition that puts a row into a period."""
         return true() if self.moment is None else in_period(self.moment, period.begins, period.ends)

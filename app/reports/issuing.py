@@ -6,7 +6,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -258,7 +258,8 @@ def publish(session: Session, report: Report, desk: Desk) -> Report:
     """
     if report.status != SIGNED:
         raise ConflictError(f"当前为“{report.status}”，签发后才能发布")
-    if report.ends_at and not desk.calendar.covers(clock.local(report.begins_at).date()):
+    days = (clock.local(report.begins_at).date(), clock.local(report.ends_at - timedelta(microseconds=1)).date())
+    if not all(desk.calendar.covers(day) for day in days):
         raise ConflictError("这一期所在年份的工作日历没有导入，期限都是暂定的，不能发布")
     now = clock.now()
     year = clock.local(now).year

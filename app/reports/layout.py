@@ -28,17 +28,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """One table; every row has as many cells as the header.
-
-    Attributes:
-        caption: what it shows, with its base where that is not evident.
-        wide: whether it needs a page of its own in a document (an annex).
-    """
+    """One table; every row has as many cells as the header, and the caption says what it shows."""
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    wide: bool = False
 
 
 class ChartKind(StrEnum):
@@ -91,7 +85,6 @@ class Sheet:
         number: official number (文号) of what was published; empty for a draft.
         addressee: 主送; empty where the report is for the hotline itself.
         notes: how to read it: bases, what is not counted, what is not ripe.
-        issued: the day it was signed (成文日期), ISO; empty for a draft.
     """
 
     title: str
@@ -99,9 +92,7 @@ class Sheet:
     sections: tuple[Section, ...]
     number: str = ""
     addressee: str = ""
-    issuer: str = "包头市12345政务服务便民热线"
     notes: tuple[str, ...] = ()
-    issued: str = ""
 
 
 def words(text: str, link: str = "") -> Cell:
@@ -118,14 +109,6 @@ def rate(hit: int, base: int, link: str = "") -> Cell:
     """Return a cell of a rate in percent, two decimals half-up; "—" for 0/0."""
     found = percent(hit, base)
     return Cell(NOTHING if found is None else f"{found}%", found, link)
-
-
-def decimal(number: Decimal | None, link: str = "") -> Cell:
-    """Return a cell of a number with two decimals, or "—"."""
-    if number is None:
-        return Cell(NOTHING, None, link)
-    rounded = number.quantize(HUNDREDTH, ROUND_HALF_UP)
-    return Cell(str(rounded), rounded, link)
 
 
 def percent(hit: int, base: int) -> Decimal | None:

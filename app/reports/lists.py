@@ -1,10 +1,10 @@
 """The lists of work orders a report names: overdue, enterprises that call again, suggestions, gaps, cases to tell of.
 
-Work orders are named by number; no enterprise and no text of a caller comes into a report by itself.
+Work orders are named by number; no enterprise and no text of a caller comes into a report by itself, and no 专办件.
 """
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
@@ -17,6 +17,7 @@ from app.reports.figures import Maker
 from app.reports.indicators import rows_of
 from app.reports.periods import Period
 from app.reports.tables import AssessmentAppeal, Report
+from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Ticket, TicketParty, UnitRequest
 
 SHOWN = 20
@@ -28,14 +29,18 @@ GOOD = ("非常满意", "满意")
 
 
 def _accepted(period: Period) -> ColumnElement[bool]:
-    return and_(Ticket.accepted_at >= period.begins, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None))
+    return and_(_submitted(period.begins, period.ends), ordinary())
+
+
+def _submitted(begins: datetime, ends: datetime) -> ColumnElement[bool]:
+    return and_(Ticket.accepted_at >= begins, Ticket.accepted_at < ends, Ticket.parent_id.is_(None))
 
 
 def overdue(session: Session, period: Period) -> list[dict[str, Any]]:
     """Return the longest overdue parts at the cut-off, oldest first."""
     indicator = BY_CODE["overdue_open"]
     columns = (Ticket.number, Dispatch.unit, Dispatch.due_at, Ticket.tag)
-    statement = select(*columns).select_from(rows_of(indicator.grain)).where(indicator.counted(period))
+    statement = select(*columns).select_from(rows_of(indicator.grain)).where(indicator.counted(period), ordinary())
     found = session.execute(statement.order_by(Dispatch.due_at, Ticket.id).limit(SHOWN))
     return [{"number": n, "unit": unit, "due": spoken(due), "tag": tag} for n, unit, due, tag in found if due]
 
@@ -43,7 +48,7 @@ def overdue(session: Session, period: Period) -> list[dict[str, Any]]:
 def repeaters(session: Session, period: Period) -> list[dict[str, Any]]:
     """Return the work orders of enterprises that appealed three times or more within 30 days, lately in this period."""
     since = period.ends - RECENT
-    recent = (Ticket.accepted_at >= since, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None))
+    recent = (_submitted(since, period.ends), ordinary())
     open_names = (TicketParty.enterprise_find != "", Ticket.confidentiality.not_in(SECRET))
     often = (
         select(TicketParty.enterprise_find)
@@ -111,7 +116,7 @@ def cases(session: Session, period: Period) -> list[dict[str, Any]]:
     late = exists().where(Dispatch.ticket_id == Ticket.id, Dispatch.late != "")
     statement = select(Ticket.number, Ticket.tag, Ticket.lead_unit, Ticket.final_grade).where(
         Ticket.closed_at >= period.begins, Ticket.closed_at < period.ends, Ticket.kind != "举报",
-        Ticket.confidentiality.not_in(SECRET), Ticket.special_supervisor.is_(None), Ticket.solved == "已解决",
+        Ticket.confidentiality.not_in(SECRET), ordinary(), Ticket.solved == "已解决",
         Ticket.final_grade.in_(GOOD), Ticket.reworks == 0, Ticket.lead_unit.is_not(None), ~late,
     )  # fmt: skip
     best = statement.order_by(Ticket.final_grade == "满意", Ticket.returns.desc(), Ticket.id)
@@ -144,7 +149,7 @@ def named_late(maker: Maker, period: Period) -> list[dict[str, Any]]:
     closed = and_(Ticket.closed_at >= period.begins, Ticket.closed_at < period.ends, again)
     rows = select(Ticket.number, Dispatch.unit, Dispatch.due_at, Ticket.final_grade)
     rows = rows.select_from(rows_of(indicator.grain)).where(
-        Ticket.special_supervisor.is_(None),
+        ordinary(),
         or_(indicator.counted(period), and_(closed, Dispatch.role == "lead", Dispatch.rework == Ticket.reworks)),
     )
     found = maker.session.execute(rows.order_by(Dispatch.unit, Dispatch.due_at, Ticket.id).limit(5 * SHOWN))

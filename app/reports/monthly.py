@@ -225,6 +225,6 @@ def _annex(figures: Figures) -> Section:
     header = ("单位", "办结", "平均工作日", "中位工作日", "九成工作日", "平均自然日", "中位自然日", "九成自然日")
     tables = (
         unit_table(figures, caption="附件1 各单位办理情况"),
-        Table("附件2 各单位办理时长（派单至办结，挂起不计）", header, rows, wide=True),
+        Table("附件2 各单位办理时长（派单至办结，挂起不计）", header, rows),
     )
     return Section("annex", "附件", (), tables)

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.accounts.access import Caller, Rows, Verb
 from app.errors import FieldFault, ForbiddenError, InvalidInputError, NotFoundError
 from app.reports.counting import AXES, tickets
+from app.reports.figures import Figures
 from app.reports.indicators import Indicator, unit_of
 from app.reports.issuing import KINDS, PUBLISHED, number_of, prose_of
 from app.reports.layout import Section, Sheet
@@ -80,24 +80,31 @@ def listed(session: Session, caller: Caller, span: Span | None) -> list[ReportLi
 def view_of(session: Session, report: Report) -> ReportView:
     """Return a report with everything that belongs to it."""
     return ReportView(
-        **line_of(report).model_dump(), figures=json.loads(report.figures), prose=prose_of(session, report),
+        **line_of(report).model_dump(), figures=shown_figures(report), prose=prose_of(session, report),
         changes=json.loads(report.changes),
     )  # fmt: skip
 
 
+def shown_figures(report: Report) -> Figures:
+    """Return the frozen figures; what was published goes without the cases that were only proposed to its author.
+
+    A case is published by whoever has read it, as prose; never by itself.
+    """
+    figures: Figures = json.loads(report.figures)
+    return figures | {"cases": []} if report.status == PUBLISHED else figures
+
+
 def sheet_of(session: Session, report: Report) -> Sheet:
     """Return a report as it is shown: frozen figures, and the supervisor's prose in its sections."""
-    sheet = KINDS[Span(report.kind)].sheet(json.loads(report.figures))
+    sheet = KINDS[Span(report.kind)].sheet(shown_figures(report))
     prose = prose_of(session, report)
     sections = tuple(_with_prose(section, prose.get(section.code, "")) for section in sheet.sections)
     revision = f"　第{report.revision}次更正" if report.revision else ""
-    issued = clock.local(report.signed_at).date().isoformat() if report.signed_at else ""
     return replace(
         sheet,
         sections=sections,
         number=number_of(report),
         subtitle=f"{sheet.subtitle}{revision}　{report.status}",
-        issued=issued,
     )
 
 

@@ -95,7 +95,7 @@ def unit_table(figures: Figures, units: Sequence[str] | None = None, caption: st
         rows += [_unit_row(figures, "")] if "" in figures["units"] else []
         rows.append((words("合计"), *(shown(figures["headline"][code]["now"], code) for code in UNIT_COLUMNS)))
     header = ("单位", *(BY_CODE[code].name for code in UNIT_COLUMNS))
-    return Table(caption, header, tuple(rows), wide=True)
+    return Table(caption, header, tuple(rows))
 
 
 def _unit_row(figures: Figures, unit: str) -> tuple[Cell, ...]:

@@ -26,7 +26,6 @@ class OfficeClock:
     """Office minutes between moments, from a table of days: counts a year's work orders in no time."""
 
     def __init__(self, calendar: WorkingCalendar, first: date, last: date) -> None:
-        self._first = first
         self._windows: list[tuple[datetime, datetime]] = []
         self._before: list[int] = []
         total, day = 0, first
@@ -37,7 +36,6 @@ class OfficeClock:
                 total += int((closes - opens) / MINUTE)
             day += DAY
         self._opens = [opens for opens, _ in self._windows]
-        self._total = total
         # What a working day is worth where minutes are told as days: that of the last one known.
         newest = {opens.date() for opens, _ in self._windows[-1:]}
         self.day_minutes = sum(int((b - a) / MINUTE) for a, b in self._windows if a.date() in newest) or 1

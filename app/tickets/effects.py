@@ -74,14 +74,13 @@ def _on_special(standing: Standing, fact: Fact) -> None:
     _wait_for_dispatch(standing, fact)
 
 
-def _on_told(standing: Standing, fact: Fact) -> None:
-    _stop(standing, fact, State.TOLD, "告知途径")
+def _stopping(state: State, closing: str) -> Callable[[Standing, Fact], None]:
+    def stop(standing: Standing, fact: Fact) -> None:
+        _recall(standing, fact)
+        standing.state, standing.closing = state, closing
+        standing.closed_at = standing.closed_at or fact.at
 
-
-def _stop(standing: Standing, fact: Fact, state: State, closing: str) -> None:
-    _recall(standing, fact)
-    standing.state, standing.closing = state, closing
-    standing.closed_at = standing.closed_at or fact.at
+    return stop
 
 
 def _on_dispatched(standing: Standing, fact: Fact) -> None:
@@ -321,14 +320,6 @@ def _on_split(standing: Standing, fact: Fact) -> None:
     standing.state, standing.children = State.SPLIT, tuple(fact.payload["children"])
 
 
-def _on_withdrawn(standing: Standing, fact: Fact) -> None:
-    _stop(standing, fact, State.WITHDRAWN, "撤诉")
-
-
-def _on_invalidated(standing: Standing, fact: Fact) -> None:
-    _stop(standing, fact, State.INVALID, "无效")
-
-
 def _on_handed_over(standing: Standing, fact: Fact) -> None:
     """Give a ceased unit's part to its successor; the enterprise's clock runs on, only 签收 is counted anew."""
     payload = fact.payload
@@ -413,7 +404,7 @@ EFFECTS: dict[str, Callable[[Standing, Fact], None]] = {
     "triaged": _on_triaged,
     "retriaged": _on_triaged,
     "made_special": _on_special,
-    "told": _on_told,
+    "told": _stopping(State.TOLD, "告知途径"),
     "corrected": _on_corrected,
     "info_asked": _on_info_asked,
     "supplemented": _on_waiting_again,
@@ -422,8 +413,8 @@ EFFECTS: dict[str, Callable[[Standing, Fact], None]] = {
     "unmerged": _on_waiting_again,
     "main_settled": _on_main_settled,
     "split": _on_split,
-    "withdrawn": _on_withdrawn,
-    "invalidated": _on_invalidated,
+    "withdrawn": _stopping(State.WITHDRAWN, "撤诉"),
+    "invalidated": _stopping(State.INVALID, "无效"),
     "restored": _on_waiting_again,
     "dispatched": _on_dispatched,
     "supported": _on_supported,

@@ -48,21 +48,25 @@ def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
         case Rows.OWN_CHANNEL:
             # What an operator took in is the hotline's own, whatever channel it names: a bureau may run that channel.
             own = and_(Ticket.channel == caller.channel, Ticket.created_by.like("key:%"))
-            return and_(own, Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
+            return and_(own, ordinary())
         case _:
             return false()
 
 
+def ordinary() -> ColumnElement[bool]:
+    """Return the condition that a ticket is no 专办件, which only the named supervisor may know of."""
+    return and_(Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
+
+
 def _not_special(caller: Caller) -> ColumnElement[bool]:
-    ordinary = and_(Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
     if caller.kind != "staff" or caller.role is not Role.SUPERVISOR:
-        return ordinary
+        return ordinary()
     mine = Ticket.special_supervisor == caller.ident
     if caller.takes_special:
         # Whoever is named now also has what a predecessor left, and what came when nobody was named.
         active = exists().where(Staff.id == Ticket.special_supervisor, Staff.active.is_(True))
         mine = or_(mine, Ticket.special_supervisor.is_(None), ~active)
-    return or_(ordinary, mine)
+    return or_(ordinary(), mine)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from app import clock
 from app.accounts.access import Caller
 from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError
 from app.tickets.forms import Clean, Form, not_blank
+from app.tickets.saved_tables import SavedView
 from app.tickets.submission import upsert_for
-from app.tickets.tables import SavedView
 
 MOST_VIEWS = 50
 # The filters and orders each list knows; a view that names another would fail when it is opened.

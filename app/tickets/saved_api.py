@@ -11,7 +11,7 @@ from app.errors import ForbiddenError
 from app.tickets import saved
 from app.tickets.api import REFUSALS, OfficeOf
 from app.tickets.saved import ViewForm, ViewLine
-from app.tickets.tables import SavedView
+from app.tickets.saved_tables import SavedView
 
 router = APIRouter(prefix="/api/v1", tags=["工单"], responses=REFUSALS)
 

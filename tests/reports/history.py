@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.database import Database
 from app.reports.periods import Period
-from app.tickets.tables import CallbackAttempt, Ticket, TicketEvent, UnitRequest
+from app.tickets.tables import CallbackAttempt, Ticket, TicketEvent, TicketParty, UnitRequest
 from tests.builders import Hotline
 from tests.tickets.test_life import GOOD, at, call, do, objection, ok
 
@@ -98,6 +98,9 @@ def _call_back(hotline: Hotline, dice: random.Random, number: str, moment: datet
             ok(do(hotline, "callback", number, "callback", call(grade="满意")))
 
 
+Life = list[tuple[str, datetime, dict[str, Any]]]
+
+
 @dataclass
 class Slow:
     """Hits and bases counted one event at a time."""
@@ -121,13 +124,14 @@ def slow_figures(database: Database, period: Period) -> Slow:
         rows = session.scalars(select(TicketEvent).order_by(TicketEvent.ticket_id, TicketEvent.seq)).all()
         calls = session.scalars(select(CallbackAttempt).order_by(CallbackAttempt.at)).all()
         requests = session.scalars(select(UnitRequest).where(UnitRequest.kind == "退单")).all()
-    lives: dict[int, list[tuple[str, datetime, dict[str, Any]]]] = defaultdict(list)
+    lives: dict[int, Life] = defaultdict(list)
     for row in rows:
         lives[row.ticket_id].append((row.kind, row.at, json.loads(row.payload)))
     assert set(lives) == set(numbers)
     for life in lives.values():
         _live(slow, life)
     _voices(slow, calls)
+    _repeats(slow, database, lives)
     for request in requests:
         slow.note(
             "improper_return_rate",
@@ -138,7 +142,7 @@ def slow_figures(database: Database, period: Period) -> Slow:
     return slow
 
 
-def _live(slow: Slow, life: list[tuple[str, datetime, dict[str, Any]]]) -> None:
+def _live(slow: Slow, life: Life) -> None:
     kinds = [kind for kind, _, _ in life]
     slow.note("received", life[0][1], hit=True)
     slow.note("direct_rate", life[0][1], hit="answered" in kinds)
@@ -151,7 +155,7 @@ def _live(slow: Slow, life: list[tuple[str, datetime, dict[str, Any]]]) -> None:
             _part(slow, life[index:], payload, when, passed=passed)
 
 
-def _submitted(life: list[tuple[str, datetime, dict[str, Any]]]) -> datetime:
+def _submitted(life: Life) -> datetime:
     """When the first submission that passed its review was made."""
     before = [kind for kind, _, _ in life].index("approved")
     found: datetime = next(when for kind, when, _ in reversed(life[:before]) if kind == "replied")
@@ -160,7 +164,7 @@ def _submitted(life: list[tuple[str, datetime, dict[str, Any]]]) -> datetime:
 
 def _part(
     slow: Slow,
-    life: list[tuple[str, datetime, dict[str, Any]]],
+    life: Life,
     payload: dict[str, Any],
     when: datetime,
     passed: datetime | None,
@@ -184,13 +188,43 @@ def _part(
                 _lead(slow, mine, dues, passed)
 
 
-def _lead(
-    slow: Slow, mine: list[tuple[str, datetime, dict[str, Any]]], dues: dict[str, datetime], passed: datetime | None
-) -> None:
+def _lead(slow: Slow, mine: Life, dues: dict[str, datetime], passed: datetime | None) -> None:
     replies = [(at_, datetime.fromisoformat(body["contacted"])) for kind, at_, body in mine if kind == "replied"]
     reached = replies[0][1] if replies else None
     slow.note("response_rate", dues["首次联系"], hit=reached is not None and reached <= dues["首次联系"])
     slow.note("on_time_rate", dues["办结"], hit=passed is not None and passed <= dues["办结"])
+
+
+def _repeats(slow: Slow, database: Database, lives: dict[int, Life]) -> None:
+    with database.read() as session:
+        rows = session.execute(
+            select(Ticket.accepted_at, Ticket.tag, TicketParty.enterprise_find, Ticket.id).join(
+                TicketParty, TicketParty.ticket_id == Ticket.id
+            )
+        ).all()
+    for came, tag, who, ident in rows:
+        earlier = [
+            each for when, matter, name, each in rows
+            if each != ident and (matter, name) == (tag, who) and timedelta() <= came - when <= timedelta(days=30)
+        ]  # fmt: skip
+        slow.note("repeat_rate", came, hit=bool(who) and bool(earlier))
+        _once(
+            slow,
+            lives[ident],
+            [(when, each) for when, matter, name, each in rows if (matter, name) == (tag, who)],
+            ident,
+        )
+
+
+def _once(slow: Slow, life: Life, same: list[tuple[datetime, int]], ident: int) -> None:
+    """Count 一次办结: of what was answered 30 days before the cut-off, what was neither reworked nor appealed again."""
+    kinds = [kind for kind, _, _ in life]
+    if "approved" not in kinds and "answered" not in kinds:
+        return
+    answered = _submitted(life) if "approved" in kinds else next(when for kind, when, _ in life if kind == "answered")
+    again = [each for when, each in same if each != ident and timedelta() < when - answered <= timedelta(days=30)]
+    ripe = answered < slow.period.ends - timedelta(days=30)
+    slow.note("once_rate", answered, hit="rework_ordered" not in kinds and not again, counts=ripe)
 
 
 def _voices(slow: Slow, calls: Any) -> None:

@@ -25,10 +25,11 @@ from app.reports.scoring import score
 from app.rulebook.shapes import Rulebook
 from app.tickets.office import Office
 from tests.builders import Hotline
-from tests.reports.history import make_history, slow_figures
-from tests.tickets.test_life import at, ok, refused
+from tests.reports.history import FIRST, make_history, slow_figures
+from tests.tickets.test_life import GOOD, at, call, do, ok, refused
 
 LATER = datetime(2026, 12, 14, 1, 0, tzinfo=UTC)
+NEW_YEAR = datetime(2027, 1, 4, 1, 0, tzinfo=UTC)
 SOON = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 WEEKS = ("2026-W44", "2026-W45", "2026-W46")
 
@@ -46,16 +47,27 @@ def made(hotline: Hotline, span: str, period: str) -> dict[str, Any]:
     return ok(hotline.get("supervisor", f"/reports/{span}/{period}"))
 
 
+def compared(hotline: Hotline, office: Office, span: str, key: str) -> int:
+    """Hold every figure of a report against the slow count; returns how many."""
+    figures = made(hotline, span, key)["figures"]["headline"]
+    slow = slow_figures(office.database, parse(Span(span), key, CutOffs()))
+    for code, base in slow.bases.items():
+        now = figures[code]["now"]
+        assert (now["base"], now["hit"]) == (base, slow.hits[code]), (key, code)
+    return len(slow.bases)
+
+
 def test_every_figure_is_what_a_slow_count_of_events_says(lived: Hotline, office: Office) -> None:
-    compared = 0
-    for span, key in [*(("weekly", week) for week in WEEKS), ("monthly", "2026-11")]:
-        figures = made(lived, span, key)["figures"]["headline"]
-        slow = slow_figures(office.database, parse(Span(span), key, CutOffs()))
-        for code, base in slow.bases.items():
-            now = figures[code]["now"]
-            assert (now["base"], now["hit"]) == (base, slow.hits[code]), (key, code)
-            compared += 1
-    assert compared > 40
+    periods = [*(("weekly", week) for week in WEEKS), ("monthly", "2026-11")]
+    assert sum(compared(lived, office, span, key) for span, key in periods) > 40
+
+
+def test_a_years_figures_are_what_a_slow_count_says(hotline: Hotline, office: Office) -> None:
+    make_history(hotline, seed=11, number=30)
+    with at(hotline, NEW_YEAR):
+        assert compared(hotline, office, "annual", "2026") > 14
+        once = ok(hotline.get("supervisor", "/reports/annual/2026"))["figures"]["headline"]["once_rate"]["now"]
+        assert 0 < once["hit"] < once["base"]
 
 
 def test_every_figure_opens_to_as_many_work_orders_as_it_counts(lived: Hotline) -> None:
@@ -209,7 +221,7 @@ def test_a_finding_takes_two_persons_and_shows_in_the_years_score(hotline: Hotli
         decision = {"uphold": True, "opinion": "属实"}
         refused(hotline.post("supervisor", f"/assessment/marks/{mark['id']}/decide", decision), 403, "另一人")
         ok(hotline.post("leader", f"/assessment/marks/{mark['id']}/decide", decision))
-    with at(hotline, datetime(2027, 1, 4, 1, 0, tzinfo=UTC)):
+    with at(hotline, NEW_YEAR):
         row = made(hotline, "annual", "2026")["figures"]["scores"]["BT-GXJ"]
         assert [(line["finding"], line["points"]) for line in row["deductions"]] == [("办理不实", "3.00")]
         assert Decimal(row["final"]) == Decimal(row["score"]) - 3
@@ -217,6 +229,27 @@ def test_a_finding_takes_two_persons_and_shows_in_the_years_score(hotline: Hotli
         assert abs(sum(points) - Decimal(row["score"])) <= Decimal("0.05")
         page = hotline.get("supervisor", "/reports/annual/2026", format="html").text
         assert "办理不实" in page
+
+
+def test_a_callback_that_brought_no_grade_is_no_participation(hotline: Hotline) -> None:
+    with at(hotline, FIRST):
+        number = hotline.submit(answered={"way": "在线解答", "content": GOOD})["number"]
+    with at(hotline, FIRST + timedelta(hours=5)):
+        ok(do(hotline, "callback", number, "callback", call(grade=None)))
+    with at(hotline, SOON):
+        figures = made(hotline, "weekly", WEEKS[0])["figures"]["headline"]
+        assert (figures["callback_coverage"]["now"]["hit"], figures["participation_rate"]["now"]["hit"]) == (1, 0)
+
+
+def test_no_case_is_published_unseen(hotline: Hotline) -> None:
+    make_history(hotline, seed=3, number=12)
+    with at(hotline, SOON):
+        assert made(hotline, "monthly", "2026-10")["figures"]["cases"]
+        assert "拟推荐案例" in hotline.get("supervisor", "/reports/monthly/2026-10", format="html").text
+    published(hotline)
+    with at(hotline, SOON + timedelta(days=3)):
+        assert ok(hotline.get("unit_leader@市工信局", "/reports/monthly/2026-10"))["figures"]["cases"] == []
+        assert "拟推荐案例" not in hotline.get("unit_leader@市工信局", "/reports/monthly/2026-10", format="html").text
 
 
 def test_what_has_too_few_cases_gives_its_weight_to_the_others(rulebook: Rulebook) -> None:
