@@ -55,7 +55,8 @@ def one(session: Session, span: Span, key: str, caller: Caller, revision: int | 
     newest = select(Report).where(*conditions).order_by(Report.ends_at.desc(), Report.revision.desc()).limit(1)
     found = session.scalars(newest).one_or_none()
     if found is None:
-        raise NotFoundError(f"没有{KINDS[span].label} {'' if key == LATEST else key}，或还没有发布")
+        named = KINDS[span].label if key == LATEST else f"{KINDS[span].label} {key}"
+        raise NotFoundError(f"没有{named}，或还没有发布")
     return found
 
 
