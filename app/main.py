@@ -26,6 +26,7 @@ from app.classify.drift import drift
 from app.jobs import api as jobs_api
 from app.jobs import worker
 from app.notify.deliver import waiting
+from app.reminders import api as reminders_api
 from app.reports import api as reports_api
 from app.rulebook.api import make_router
 from app.rulebook.shapes import NoticeStatus
@@ -105,6 +106,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(verbs_api.router)
     app.include_router(saved_api.router)
     app.include_router(reports_api.router)
+    app.include_router(reminders_api.router)
     app.include_router(jobs_api.router)
     _add_health(app, office)
     app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)

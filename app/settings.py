@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from datetime import time
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -51,6 +52,8 @@ class Settings(BaseSettings):
     report_week_hour: int = Field(24, ge=0, le=24, description="周分析截止于当日几时")
     report_month_day: int = Field(31, ge=20, le=31, description="月通报、年考评截止于几日（31 为月末）")
     report_month_hour: int = Field(24, ge=0, le=24, description="月通报、年考评截止于当日几时")
+    reminder_morning: time = Field(time(8, 40), description="日提醒的时刻（每个工作日）")
+    reminder_afternoon: time = Field(time(15), description="第二轮日提醒（只含今日到期）的时刻")
     worker_seconds: float = Field(2.0, gt=0, description="后台轮询间隔（秒）")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="日志级别")
 

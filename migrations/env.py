@@ -7,12 +7,13 @@ from app.accounts import tables as _accounts
 from app.database import Base, Database
 from app.jobs import tables as _jobs
 from app.notify import tables as _notify
+from app.reminders import tables as _reminders
 from app.reports import tables as _reports
 from app.settings import load_settings
 from app.tickets import saved_tables as _saved
 from app.tickets import tables as _tickets
 
-__all__ = ["_accounts", "_jobs", "_notify", "_reports", "_saved", "_tickets"]
+__all__ = ["_accounts", "_jobs", "_notify", "_reminders", "_reports", "_saved", "_tickets"]
 
 
 def _is_mapped(_object: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:

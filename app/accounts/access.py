@@ -120,6 +120,10 @@ class Verb(StrEnum):
     MARK_PROPOSE = "mark.propose"
     MARK_DECIDE = "mark.decide"
     APPEAL_MAKE = "appeal.make"
+    CARD_READ = "card.read"
+    DIGEST_READ = "digest.read"
+    DUTY_CALL_READ = "duty_call.read"
+    DUTY_CALL_RECORD = "duty_call.record"
     JOB_READ = "job.read"
     JOB_RUN = "job.run"
 
@@ -221,6 +225,11 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     # Never by whoever proposed it; the service holds the two persons apart.
     Verb.MARK_DECIDE: _rows((Role.SUPERVISOR, Role.LEADER), Rows.NOT_ROW_BOUND),
     Verb.APPEAL_MAKE: {Role.UNIT_LEADER: Rows.OWN_UNIT},
+    # Yellow cards are never named: a unit sees its own, the hotline's watchers all.
+    Verb.CARD_READ: {**_rows((Role.DISPATCHER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},
+    Verb.DIGEST_READ: {**_rows((Role.DISPATCHER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},
+    Verb.DUTY_CALL_READ: _rows((Role.OPERATOR, Role.DISPATCHER, *_WATCHERS), Rows.ALL),
+    Verb.DUTY_CALL_RECORD: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.JOB_READ: _rows((Role.ADMIN, *_WATCHERS), Rows.NOT_ROW_BOUND),
     Verb.JOB_RUN: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
 }

@@ -1,12 +1,15 @@
-"""The jobs there are: a report for every week, month and year that has come to its cut-off."""
+"""The jobs there are: reminders on every working day, a report for every week, month and year that has come to its cut-off."""
 
 from collections.abc import Callable
+from datetime import date
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.jobs.run import Job, Prepared, Progress, Runner
-from app.jobs.schedule import reports
+from app.jobs.schedule import reports, working_days
+from app.reminders import sending
+from app.reminders.digest import Round
 from app.reports import issuing
 from app.reports.periods import Span, parse
 from app.tickets.office import Office
@@ -43,6 +46,34 @@ def _prepare(span: Span) -> Callable[[Office, str, Progress], Prepared]:
     return prepare
 
 
+def reminder_job(which: Round, office: Office) -> Job:
+    """Return the job that sends a round of a working day's digests."""
+    settings = office.settings
+    kind, label, hour = {
+        Round.MORNING: ("morning_reminder", "日提醒", settings.reminder_morning),
+        Round.AFTERNOON: ("afternoon_reminder", "今日到期提醒", settings.reminder_afternoon),
+    }[which]
+    return Job(kind, label, working_days(hour, office.desk.calendar), _prepare_digests(which))
+
+
+def _prepare_digests(which: Round) -> Callable[[Office, str, Progress], Prepared]:
+    def prepare(office: Office, key: str, progress: Progress) -> Prepared:
+        day = date.fromisoformat(key)
+        progress("汇总")
+        with office.database.read() as session:
+            if which is Round.AFTERNOON and sending.is_too_soon(session, day):
+                return Prepared({"sent": 0, "why": "第一轮刚刚发出"}, lambda _: None)
+            audiences = sending.prepare(session, which, office.desk)
+
+        def write(session: Session) -> None:
+            sending.send(session, day, which, audiences, office.desk)
+
+        return Prepared({"sent": len(audiences)}, write)
+
+    return prepare
+
+
 def make_runner(office: Office) -> Runner:
     """Return what runs every job of an installation."""
-    return Runner(office, tuple(report_job(span, office) for span in Span))
+    reminders = tuple(reminder_job(which, office) for which in Round)
+    return Runner(office, (*reminders, *(report_job(span, office) for span in Span)))

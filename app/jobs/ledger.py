@@ -20,7 +20,7 @@ from app.jobs.tables import JobRun
 LEASE = timedelta(minutes=5)
 FIRST_WAIT = timedelta(minutes=1)
 MAX_ATTEMPTS = 6
-RUNNING, DONE, FAILED = "进行中", "完成", "失败"
+RUNNING, DONE, FAILED, SKIPPED = "进行中", "完成", "失败", "略过"
 
 
 def claim(session: Session, kind: str, slot: Slot, owner: str, *, again: bool = False) -> JobRun | None:
@@ -57,7 +57,7 @@ def _made(session: Session, kind: str, slot: Slot) -> JobRun | None:
 
 
 def _is_free(row: JobRun, now: datetime, *, again: bool) -> bool:
-    if row.status == DONE:
+    if row.status in {DONE, SKIPPED}:
         return False
     if row.status == RUNNING:
         return row.lease_until is None or row.lease_until <= now
@@ -91,6 +91,14 @@ def fail(session: Session, row: JobRun, error: str) -> None:
     """Mark a run failed; it is tried again with growing waits, until a person must look."""
     again_at = clock.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
     _mine(session, row, {"status": FAILED, "lease_until": again_at, "error": error[:500]})
+
+
+def skip(session: Session, kind: str, slot: Slot, owner: str) -> None:
+    """Put on record that a period was missed and is not worth making any more (a reminder of a day gone by)."""
+    row = claim(session, kind, slot, owner, again=True)
+    if row is not None:
+        values = {"status": SKIPPED, "finished_at": clock.now(), "lease_until": None, "error": "已过时效，不再补发"}
+        _mine(session, row, values)
 
 
 def _mine(session: Session, row: JobRun, values: dict[str, Any]) -> None:

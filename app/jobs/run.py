@@ -6,7 +6,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -64,8 +64,13 @@ class Runner:
         now = clock.now()
         with self.office.database.read() as session:
             again, last = ledger.unfinished(session, job.kind), ledger.last_due(session, job.kind)
-        wanted = [*again, *_fresh(job, last, now)]
-        return sum(self.run_slot(job, slot) for slot in wanted)
+        wanted = [*(_whole(job, slot) for slot in again), *_fresh(job, last, now)]
+        over = [slot for slot in wanted if slot.until and slot.until < now]
+        if over:
+            with self.office.database.write() as session:
+                for slot in over:
+                    ledger.skip(session, job.kind, slot, self.owner)
+        return sum(self.run_slot(job, slot) for slot in wanted if slot not in over)
 
     def run_slot(self, job: Job, slot: Slot, *, again: bool = False) -> bool:
         """Run one period; whether it was done here.
@@ -137,6 +142,11 @@ def _fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
         return list(job.slots(last, now))
     found = newest(job.slots, now)
     return [found] if found else []
+
+
+def _whole(job: Job, slot: Slot) -> Slot:
+    """Return a slot from the ledger with the time until which it makes sense, which the ledger does not keep."""
+    return next(job.slots(slot.due_at - timedelta(seconds=1), slot.due_at), slot)
 
 
 def _since_ever(job: Job, now: datetime) -> list[Slot]:

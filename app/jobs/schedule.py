@@ -1,18 +1,21 @@
-"""When each job is due: reports at the cut-off of their period. Pure."""
+"""When each job is due: reports at the cut-off of their period, reminders at their hour of each working day. Pure."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
+from app.clock import SHANGHAI, local
 from app.reports.periods import CutOffs, Span, after, at, before
+from app.sla.calendar import WorkingCalendar
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One period of a job, and the moment from which it is to be done."""
+    """One period of a job, the moment from which it is to be done, and until when that still makes sense (None: always)."""
 
     period: str
     due_at: datetime
+    until: datetime | None = None
 
 
 Slots = Callable[[datetime, datetime], Iterator[Slot]]
@@ -29,6 +32,21 @@ def reports(span: Span, cuts: CutOffs) -> Slots:
             if period.ends > since:
                 yield Slot(period.key, period.ends)
             period = after(period, cuts)
+
+    return slots
+
+
+def working_days(hour: time, calendar: WorkingCalendar) -> Slots:
+    """Return the slots of a reminder: each working day at its hour, worth making until the offices close that day."""
+
+    def slots(since: datetime, until: datetime) -> Iterator[Slot]:
+        day = local(since).date()
+        while day <= local(until).date():
+            due_at = datetime.combine(day, hour, SHANGHAI).astimezone(UTC)
+            if calendar.is_working_day(day) and since < due_at <= until:
+                close = calendar.windows(day)[-1][1].astimezone(UTC)
+                yield Slot(day.isoformat(), due_at, max(close, due_at + timedelta(hours=1)))
+            day += timedelta(days=1)
 
     return slots
 

@@ -11,6 +11,8 @@ from app.accounts.service import forget_old_failures
 from app.jobs.catalogue import make_runner
 from app.jobs.run import Runner
 from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
+from app.reminders.cards import make_cards
+from app.reminders.duty import escalate
 from app.tickets.office import Office
 from app.tickets.submission import forget_old_keys
 from app.tickets.upkeep import (
@@ -38,6 +40,8 @@ def one_round(office: Office, send: Send | None, runner: Runner | None = None) -
     done["joined"] = join_parents(database)
     done["parted"] = part_orphans(database, desk)
     done["archived"] = archive_closed(database, desk)
+    done["cards"] = make_cards(database, desk)
+    done["duty_calls"] = escalate(database, desk.rulebook)
     done["hard_proposed"] = propose_hard_cases(database)
     done["notices"] = deliver_due(office.database, send) if send else 0
     done["reports"] = (runner or make_runner(office)).run_due()

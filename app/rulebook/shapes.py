@@ -95,12 +95,17 @@ class Measure(Rule):
 
 
 class DutyPerson(Rule):
-    """One line of a unit's duty roster."""
+    """One line of a unit's duty roster: who is on duty from the first to the last day; `leader`: 带班领导."""
 
     name: str
     phone: str
     from_day: date
     to_day: date
+    leader: bool = False
+
+    def on_duty(self, day: date) -> bool:
+        """Whether the person is on duty on a day."""
+        return self.from_day <= day <= self.to_day
 
 
 class Window(Rule):

@@ -289,15 +289,16 @@ def read_queue(
         Query(description="不填为未答复的"),
     ] = None,
     tag: Annotated[str | None, Query(pattern=r"^\d{4}$")] = None,
-    due_before: Moment | None = None, urgent: bool | None = None, role: Literal["lead", "support"] | None = None,
-    updated_since: Moment | None = None,
+    due_from: Moment | None = None, due_before: Moment | None = None, urgent: bool | None = None,
+    rework: Annotated[bool | None, Query(description="重办件")] = None,
+    role: Literal["lead", "support"] | None = None, updated_since: Moment | None = None,
     order: Annotated[Literal["due", "changed"], Query(description="due 先到期的在前；changed 按变化先后")] = "due",
     counts: Annotated[bool, Query(description="附各状态件数")] = False,
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> QueuePage:  # fmt: skip
     """What a unit has to do, what is due first first; with `updated_since`, what changed, oldest change first."""
     code = _queue_unit(unit, caller, office.desk.rulebook)
-    wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since, order)
+    wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since, order, due_from, rework)
     with office.database.read() as session:
         page = queries.queue(session, caller, code, wanted, cursor, limit)
         numbers = queries.queue_counts(session, code) if counts else None

@@ -328,6 +328,8 @@ class QueueFilter:
     role: str | None = None
     updated_since: datetime | None = None
     order: str = "due"
+    due_from: datetime | None = None
+    rework: bool | None = None
 
 
 QueueRow = tuple[Dispatch, Ticket, str]
@@ -372,10 +374,17 @@ def _queue_conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:
     else:
         states = (*OPEN_PARTS, "replied") if wanted.updated_since else OPEN_PARTS
     conditions: list[ColumnElement[bool]] = [Dispatch.state.in_(states)]
-    pairs = ((Dispatch.tag, wanted.tag), (Dispatch.urgent, wanted.urgent), (Dispatch.role, wanted.role))
+    pairs = (
+        (Dispatch.tag, wanted.tag),
+        (Dispatch.urgent, wanted.urgent),
+        (Dispatch.role, wanted.role),
+        (Dispatch.rework > 0, wanted.rework),
+    )
     conditions += [column == value for column, value in pairs if value is not None]
     if wanted.due_before:
         conditions.append(Dispatch.next_due_at < wanted.due_before)
+    if wanted.due_from:
+        conditions.append(Dispatch.next_due_at >= wanted.due_from)
     if wanted.updated_since:
         conditions.append(Dispatch.updated_at >= wanted.updated_since)
     return conditions

@@ -1,0 +1,36 @@
+"""Messages to people: what a unit or a desk of the hotline is told, in words, beside the machine-read notices."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.notify.outbox import enqueue
+
+
+@dataclass(frozen=True)
+class Message:
+    """What somebody is told. Numbers, counts and labels only: no personal data, nothing a caller wrote.
+
+    Attributes:
+        kind: what it is about (reminder.digest …).
+        link: where it can be looked into, from the service's root.
+        urgent: whether it goes out at all hours.
+        key: names it among an audience's messages; telling the same twice is telling it once.
+    """
+
+    kind: str
+    title: str
+    lines: tuple[str, ...]
+    link: str
+    urgent: bool = False
+    key: str = ""
+
+
+def tell(session: Session, at: datetime, audience: str, message: Message) -> None:
+    """Tell an audience (`unit:<code>` or `desk:<role>`) in the caller's transaction; it leaves after the commit."""
+    payload = {
+        "audience": audience, "title": message.title, "lines": list(message.lines), "link": message.link,
+        "urgent": message.urgent,
+    }  # fmt: skip
+    enqueue(session, at, [(message.kind, payload)])

@@ -1,0 +1,247 @@
+"""日提醒: what every unit has before it this working day, and what the hotline's supervisors must look at.
+
+One digest a unit and round: at 08:40 待签收, 今日到期, 下一工作日到期 (a limit that ends on days off between falls in it), 已超期 with
+the oldest first, 待重办, 督办件; at 15:00 only what is still due today (鄂托克旗等地日提醒通行做法).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app import clock
+from app.notify.deliver import waiting
+from app.reminders.tables import DutyCall
+from app.sla.calendar import WorkingCalendar
+from app.tickets.lifecycle import State
+from app.tickets.queries import ordinary
+from app.tickets.standing import Phase
+from app.tickets.tables import Dispatch, Ticket
+
+SHOWN = 10
+WORST = 10
+OWED = (Phase.AWAITING_SIGN.value, Phase.IN_PROGRESS.value, Phase.RETURNING.value)
+UNOWNED = (State.TRIAGE.value, State.RETURN_REVIEW.value, State.ARBITRATION.value)
+Content = dict[str, Any]
+
+
+class Round(IntEnum):
+    """The rounds of a day."""
+
+    MORNING = 1
+    AFTERNOON = 2
+
+
+class Group(StrEnum):
+    """What a digest counts, in the order it is shown."""
+
+    UNSIGNED = "待签收"
+    TODAY = "今日到期"
+    NEXT_DAY = "下一工作日到期"
+    OVERDUE = "已超期"
+    REWORK = "待重办"
+    ORDERS = "督办件"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing a unit owes: a part of a work order or a 督办单."""
+
+    unit: str
+    number: str
+    due_at: datetime | None
+    unsigned: bool = False
+    rework: bool = False
+    order: bool = False
+
+
+@dataclass(frozen=True)
+class Days:
+    """The moments that part a digest's groups: now, the end of today, the end of the next working day."""
+
+    now: datetime
+    today_ends: datetime
+    next_ends: datetime
+
+
+def days_of(now: datetime, calendar: WorkingCalendar) -> Days:
+    """Return the bounds of the groups at a moment; days off after today belong to the next working day."""
+    today = clock.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    following = next(day for ahead in range(1, 40) if calendar.is_working_day((day := today + timedelta(ahead)).date()))
+    return Days(now, today + timedelta(days=1), following + timedelta(days=1))
+
+
+def items(session: Session) -> list[Item]:
+    """Return everything units owe on work orders; no 专办件, nothing that is suspended."""
+    statement = (
+        select(Dispatch.unit, Ticket.number, Dispatch.next_due_at, Dispatch.state, Dispatch.rework)
+        .join(Ticket, Ticket.id == Dispatch.ticket_id)
+        .where(Dispatch.state.in_(OWED), Dispatch.role.in_(("lead", "support")), ordinary())
+        .order_by(Dispatch.next_due_at, Dispatch.id)
+    )
+    return [
+        Item(unit, number, due_at, state == Phase.AWAITING_SIGN.value, rework > 0)
+        for unit, number, due_at, state, rework in session.execute(statement)
+    ]
+
+
+def belongs(item: Item, group: Group, days: Days) -> bool:
+    """Whether an item is counted in a group."""
+    due_at = item.due_at
+    match group:
+        case Group.UNSIGNED:
+            return item.unsigned
+        case Group.REWORK:
+            return item.rework
+        case Group.ORDERS:
+            return item.order
+        case Group.OVERDUE:
+            return due_at is not None and due_at < days.now
+        case Group.TODAY:
+            return due_at is not None and days.now <= due_at <= days.today_ends
+        case Group.NEXT_DAY:
+            return due_at is not None and days.today_ends < due_at <= days.next_ends
+
+
+def unit_digests(found: Iterable[Item], which: Round, days: Days) -> dict[str, Content]:
+    """Return the digest of every unit that has anything in it, by unit code."""
+    groups = tuple(Group) if which is Round.MORNING else (Group.TODAY,)
+    units: dict[str, dict[Group, list[Item]]] = defaultdict(lambda: {group: [] for group in groups})
+    for item in found:
+        for group in groups:
+            if belongs(item, group, days):
+                units[item.unit][group].append(item)
+    return {unit: _content(unit, mine, days) for unit, mine in sorted(units.items())}
+
+
+def _content(unit: str, mine: dict[Group, list[Item]], days: Days) -> Content:
+    return {
+        "unit": unit,
+        "as_of": clock.spoken(days.now),
+        "groups": [
+            {
+                "name": group.value, "n": len(items), "link": link_of(group, unit, days),
+                "items": [
+                    {"number": item.number, "due": clock.spoken(item.due_at) if item.due_at else None}
+                    for item in items[:SHOWN]
+                ],
+            }
+            for group, items in mine.items()
+        ],
+    }  # fmt: skip
+
+
+def link_of(group: Group, unit: str, days: Days) -> str:
+    """Return where the work orders of a group are listed, as they stand when the link is opened."""
+    now, today_ends, next_ends = (
+        moment.strftime("%Y-%m-%dT%H:%M:%S%z").replace("+0800", "%2B08:00").replace("+0000", "Z")
+        for moment in (days.now, days.today_ends, days.next_ends)
+    )
+    asked: dict[Group, Callable[[], str]] = {
+        Group.UNSIGNED: lambda: "state=awaiting_sign",
+        Group.TODAY: lambda: f"due_from={now}&due_before={today_ends}",
+        Group.NEXT_DAY: lambda: f"due_from={today_ends}&due_before={next_ends}",
+        Group.OVERDUE: lambda: f"due_before={now}",
+        Group.REWORK: lambda: "rework=true",
+    }
+    if group is Group.ORDERS:
+        return f"/api/v1/supervision?unit={unit}"
+    return f"/api/v1/queue?unit={unit}&{asked[group]()}"
+
+
+def desk_digest(session: Session, found: Iterable[Item], days: Days) -> Content:
+    """Return the supervisors' digest: every unit's counts, the worst first, and what goes no further by itself."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    oldest: dict[str, Item] = {}
+    for item in found:
+        for group in Group:
+            if belongs(item, group, days):
+                counts[item.unit][group.value] += 1
+                if group is Group.OVERDUE:
+                    oldest.setdefault(item.unit, item)
+    units = [
+        {"unit": unit, **{group.value: mine[group.value] for group in Group}, **_oldest(oldest.get(unit))}
+        for unit, mine in sorted(counts.items(), key=lambda pair: (-pair[1][Group.OVERDUE], pair[0]))
+    ]
+    return {
+        "as_of": clock.spoken(days.now),
+        "units": units,
+        "worst": [row["unit"] for row in units if row[Group.OVERDUE.value]][:WORST],
+        "stuck": _stuck(session, days.now),
+        "own": _own_steps(session, days.now),
+    }
+
+
+def _oldest(item: Item | None) -> Content:
+    if item is None or item.due_at is None:
+        return {"oldest": None, "oldest_due": None}
+    return {"oldest": item.number, "oldest_due": clock.spoken(item.due_at)}
+
+
+def _stuck(session: Session, now: datetime) -> Content:
+    def tickets(*conditions: Any) -> int:
+        statement = (
+            select(func.count()).select_from(Ticket).where(ordinary(), Ticket.next_due_at.is_not(None), *conditions)
+        )
+        return session.scalars(statement).one()
+
+    calls = select(func.count()).select_from(DutyCall).where(DutyCall.status == "待拨", DutyCall.due_at <= now)
+    return {
+        "unowned": tickets(Ticket.state.in_(UNOWNED), Ticket.next_due_at < now),
+        "gaps": tickets(Ticket.gap.is_(True)),
+        "notices": waiting(session)[1],
+        "calls": session.scalars(calls).one(),
+        "link": "/api/v1/stuck",
+    }
+
+
+def _own_steps(session: Session, now: datetime) -> list[Content]:
+    """Return the hotline's own steps: how many wait at each, and how many of them are late."""
+    statement = (
+        select(Ticket.desk_step, func.count(), func.count().filter(Ticket.desk_due_at < now))
+        .where(Ticket.desk_step.is_not(None), ordinary())
+        .group_by(Ticket.desk_step)
+        .order_by(Ticket.desk_step)
+    )
+    return [
+        {"step": step, "n": n, "overdue": late, "link": f"/api/v1/desk?step={step}"}
+        for step, n, late in session.execute(statement)
+    ]
+
+
+def lines_of(content: Content) -> tuple[str, ...]:
+    """Return a unit's digest as the lines of a message."""
+    lines = []
+    for group in content["groups"]:
+        first = group["items"][0] if group["items"] else None
+        if first:
+            lines.append(f"{group['name']} {group['n']} 件，最早 {first['number']}（{first['due'] or '无期限'}）")
+    return tuple(lines)
+
+
+def desk_lines(content: Content, name_of: Callable[[str], str]) -> tuple[str, ...]:
+    """Return the supervisors' digest as the lines of a message."""
+    total = Counter[str]()
+    for row in content["units"]:
+        total.update({group.value: row[group.value] for group in Group})
+    lines = [
+        "，".join(f"{group.value} {total[group.value]} 件" for group in Group if total[group.value]) or "各单位没有待办"
+    ]
+    worst = [row for row in content["units"] if row["unit"] in content["worst"]][:3]
+    if worst:
+        named = "、".join(f"{name_of(row['unit'])} {row[Group.OVERDUE.value]} 件" for row in worst)
+        lines.append(f"超期最多：{named}")
+    stuck = content["stuck"]
+    names = {"unowned": "逾期无人认领", "gaps": "无措施覆盖", "notices": "通知失败", "calls": "待拨值班电话"}
+    found = [f"{name} {stuck[key]}" for key, name in names.items() if stuck[key]]
+    if found:
+        lines.append("卡住的：" + "，".join(found))
+    late = [f"{row['step']} {row['overdue']}" for row in content["own"] if row["overdue"]]
+    if late:
+        lines.append("热线自办超期：" + "，".join(late))
+    return tuple(lines)
