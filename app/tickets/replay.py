@@ -1,4 +1,4 @@
-"""Which open tickets another rulebook would send elsewhere. Changes nothing."""
+"""Which tickets another rulebook would send elsewhere. Changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.routing.accused import Accused, speaks_of_conduct
 from app.routing.engine import Decision, Facts, Outcome, decide
 from app.rulebook.shapes import Rulebook
@@ -38,10 +39,18 @@ def replay(session: Session, before: Rulebook, after: Rulebook, day: date) -> It
         .execution_options(yield_per=CHUNK)
     )
     for ticket, text in session.execute(statement):
-        facts = facts_of(ticket, text, day)
-        old, new = _spoken(facts, before), _spoken(facts, after)
-        if old != new:
-            yield Moved(ticket.number, ticket.tag, old, new)
+        moved = compare(ticket, text, before, after, day)
+        if moved:
+            yield moved
+
+
+def compare(
+    ticket: Ticket, text: TicketText, before: Rulebook, after: Rulebook, day: date | None = None
+) -> Moved | None:  # fmt: skip
+    """Return how two rulebooks differ over a ticket on a day (left out: the day it came); None: they agree."""
+    facts = facts_of(ticket, text, day or clock.local(ticket.accepted_at).date())
+    old, new = _spoken(facts, before), _spoken(facts, after)
+    return Moved(ticket.number, ticket.tag, old, new) if old != new else None
 
 
 def facts_of(ticket: Ticket, text: TicketText, day: date) -> Facts:
