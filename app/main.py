@@ -31,6 +31,7 @@ from app.reports import api as reports_api
 from app.rulebook.api import make_router
 from app.rulebook.shapes import NoticeStatus
 from app.settings import load_settings
+from app.supervision import api as supervision_api
 from app.tickets import api as tickets_api
 from app.tickets import saved_api, verbs_api
 from app.tickets.lifecycle import State
@@ -106,6 +107,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(verbs_api.router)
     app.include_router(saved_api.router)
     app.include_router(reports_api.router)
+    app.include_router(supervision_api.router)
     app.include_router(reminders_api.router)
     app.include_router(jobs_api.router)
     _add_health(app, office)

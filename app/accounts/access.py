@@ -120,6 +120,9 @@ class Verb(StrEnum):
     MARK_PROPOSE = "mark.propose"
     MARK_DECIDE = "mark.decide"
     APPEAL_MAKE = "appeal.make"
+    SUPERVISION_READ = "supervision.read"
+    SUPERVISION_ISSUE = "supervision.issue"
+    SUPERVISION_REPLY = "supervision.reply"
     CARD_READ = "card.read"
     DIGEST_READ = "digest.read"
     DUTY_CALL_READ = "duty_call.read"
@@ -225,6 +228,9 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     # Never by whoever proposed it; the service holds the two persons apart.
     Verb.MARK_DECIDE: _rows((Role.SUPERVISOR, Role.LEADER), Rows.NOT_ROW_BOUND),
     Verb.APPEAL_MAKE: {Role.UNIT_LEADER: Rows.OWN_UNIT},
+    Verb.SUPERVISION_READ: {**_rows((Role.DISPATCHER, Role.REVIEWER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},
+    Verb.SUPERVISION_ISSUE: _rows((Role.SUPERVISOR,), Rows.ALL),
+    Verb.SUPERVISION_REPLY: dict(_UNIT_ROWS),
     # Yellow cards are never named: a unit sees its own, the hotline's watchers all.
     Verb.CARD_READ: {**_rows((Role.DISPATCHER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},
     Verb.DIGEST_READ: {**_rows((Role.DISPATCHER, *_WATCHERS), Rows.ALL), **_UNIT_ROWS},

@@ -13,6 +13,7 @@ from app.jobs.run import Runner
 from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
 from app.reminders.cards import make_cards
 from app.reminders.duty import escalate
+from app.supervision.ladder import propose
 from app.tickets.office import Office
 from app.tickets.submission import forget_old_keys
 from app.tickets.upkeep import (
@@ -40,6 +41,7 @@ def one_round(office: Office, send: Send | None, runner: Runner | None = None) -
     done["joined"] = join_parents(database)
     done["parted"] = part_orphans(database, desk)
     done["archived"] = archive_closed(database, desk)
+    done["supervision"] = propose(database, desk)
     done["cards"] = make_cards(database, desk)
     done["duty_calls"] = escalate(database, desk.rulebook)
     done["hard_proposed"] = propose_hard_cases(database)

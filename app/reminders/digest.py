@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from app import clock
 from app.notify.deliver import waiting
 from app.reminders.tables import DutyCall
 from app.sla.calendar import WorkingCalendar
+from app.supervision.course import ISSUED
+from app.supervision.tables import SupervisionOrder
 from app.tickets.lifecycle import State
 from app.tickets.queries import ordinary
 from app.tickets.standing import Phase
@@ -90,22 +93,30 @@ def items(session: Session) -> list[Item]:
     ]
 
 
+def orders(session: Session) -> list[Item]:
+    """Return the 督办单 that wait for a unit's reply."""
+    statement = (
+        select(SupervisionOrder.unit, SupervisionOrder.number, SupervisionOrder.due_at)
+        .where(SupervisionOrder.status == ISSUED)
+        .order_by(SupervisionOrder.due_at, SupervisionOrder.id)
+    )
+    return [Item(unit, number or "", due_at, order=True) for unit, number, due_at in session.execute(statement)]
+
+
 def belongs(item: Item, group: Group, days: Days) -> bool:
-    """Whether an item is counted in a group."""
-    due_at = item.due_at
-    match group:
-        case Group.UNSIGNED:
-            return item.unsigned
-        case Group.REWORK:
-            return item.rework
-        case Group.ORDERS:
-            return item.order
-        case Group.OVERDUE:
-            return due_at is not None and due_at < days.now
-        case Group.TODAY:
-            return due_at is not None and days.now <= due_at <= days.today_ends
-        case Group.NEXT_DAY:
-            return due_at is not None and days.today_ends < due_at <= days.next_ends
+    """Whether an item is counted in a group; a 督办单 only among the 督办件."""
+    if item.order:
+        return group is Group.ORDERS
+    late = item.due_at is not None and item.due_at < days.now
+    ahead = item.due_at if item.due_at is not None and not late else None
+    return {
+        Group.UNSIGNED: item.unsigned,
+        Group.TODAY: ahead is not None and ahead <= days.today_ends,
+        Group.NEXT_DAY: ahead is not None and days.today_ends < ahead <= days.next_ends,
+        Group.OVERDUE: late,
+        Group.REWORK: item.rework,
+        Group.ORDERS: False,
+    }[group]
 
 
 def unit_digests(found: Iterable[Item], which: Round, days: Days) -> dict[str, Content]:
@@ -150,7 +161,7 @@ def link_of(group: Group, unit: str, days: Days) -> str:
         Group.REWORK: lambda: "rework=true",
     }
     if group is Group.ORDERS:
-        return f"/api/v1/supervision?unit={unit}"
+        return f"/api/v1/supervision?unit={unit}&status={quote(ISSUED)}"
     return f"/api/v1/queue?unit={unit}&{asked[group]()}"
 
 

@@ -23,7 +23,7 @@ Found = Callable[[Session], Iterable[Item]]
 def prepare(session: Session, which: Round, desk: Desk) -> dict[str, Content]:
     """Return the digests of a round as things stand now, by audience."""
     days = digest.days_of(clock.now(), desk.calendar)
-    found = digest.items(session)
+    found = [*digest.items(session), *digest.orders(session)]
     units = digest.unit_digests(found, which, days)
     audiences = {f"unit:{unit}": content for unit, content in units.items()}
     if which is Round.MORNING:

@@ -13,6 +13,8 @@ from app.database import Later
 from app.reports.indicators import Grain, Indicator, Sense
 from app.reports.periods import Period
 from app.rulebook.shapes import LimitStep
+from app.supervision.course import CONCLUDED, DONE, ISSUED, REPLIED
+from app.supervision.tables import SupervisionOrder
 from app.tickets.effects import DILIGENT, REACHED
 from app.tickets.lifecycle import State
 from app.tickets.standing import Phase
@@ -338,6 +340,12 @@ INDICATORS: tuple[Indicator, ...] = (
     Indicator(
         "rework_rate", "重办率", Grain.TICKET, "被退回重办过（一件计一次）", "期内首次办结的工单", Ticket.answered_at, _always,
         lambda _: Ticket.reworks > 0, PRACTICE, Sense.LOW,
+    ),
+    Indicator(
+        "supervision_rate", "督办办结率", Grain.ORDER, "期限内回复并认定落实", "回复期限在期内的督办件（拟发、撤销的不计）",
+        SupervisionOrder.due_at, lambda _: SupervisionOrder.status.in_((ISSUED, REPLIED, CONCLUDED)),
+        lambda _: and_(SupervisionOrder.result == DONE, _by(SupervisionOrder.replied_at, SupervisionOrder.due_at)),
+        "包府发〔2024〕40号第31项", Sense.HIGH,
     ),
     Indicator(
         "once_rate", "一次办结率", Grain.TICKET, "首次办结后未重办、30日内同一企业未再反映同一事项", "期内首次办结、观察期满30日的工单",

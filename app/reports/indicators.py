@@ -1,7 +1,7 @@
 """What an indicator is: declared once, as conditions on the rows of one grain, with what a reader must know about it.
 
-A grain is what is counted: work orders, units' parts (承办件 = 单位 × 轮次), callbacks, requests. A moment puts a row into
-a period; of those rows the base is what the indicator is about, and the hits are what it asks for.
+A grain is what is counted: work orders, units' parts (承办件 = 单位 × 轮次), callbacks, requests, work orders under 督办.
+A moment puts a row into a period; of those rows the base is what the indicator is about, and the hits are what it asks for.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.reports.periods import Period
+from app.supervision.tables import SupervisionOrder, SupervisionTicket
 from app.tickets.tables import CallbackAttempt, Dispatch, Ticket, UnitRequest
 
 Condition = Callable[[Period], ColumnElement[bool]]
@@ -26,6 +27,7 @@ class Grain(StrEnum):
     PART = "承办件"
     CALLBACK = "回访"
     REQUEST = "申请"
+    ORDER = "督办件"
 
 
 class Sense(StrEnum):
@@ -98,8 +100,13 @@ def rows_of(grain: Grain) -> FromClause:
         case Grain.REQUEST:
             parts = Dispatch.__table__.join(ticket, Dispatch.ticket_id == Ticket.id)
             return UnitRequest.__table__.join(parts, UnitRequest.dispatch_id == Dispatch.id)
+        case Grain.ORDER:
+            listed = SupervisionTicket.__table__.join(ticket, SupervisionTicket.ticket_id == Ticket.id)
+            return SupervisionOrder.__table__.join(listed, SupervisionTicket.order_id == SupervisionOrder.id)
 
 
 def unit_of(grain: Grain) -> InstrumentedAttribute[Any]:
     """Return the column that says whose a row is: the part's unit, or the ticket's lead (主办)."""
+    if grain is Grain.ORDER:
+        return SupervisionOrder.unit
     return Dispatch.unit if grain in {Grain.PART, Grain.REQUEST} else Ticket.lead_unit

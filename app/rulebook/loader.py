@@ -32,6 +32,7 @@ from app.rulebook.shapes import (
     Tag,
     Unit,
 )
+from app.rulebook.supervision import SupervisionRules
 
 VERSION_CHARS = 12
 KINDS = ("咨询", "求助", "投诉", "举报", "建议")
@@ -200,12 +201,14 @@ def load_rulebook(root: Path) -> Rulebook:
     years = _years(reading)
     scoring = reading.open("assessment.yaml")
     assessment = reading.shape(scoring, (), scoring.data, Assessment)
-    if reading.faults or notice is None or city is None or avoidance is None or assessment is None:
+    pressing = reading.open("supervision.yaml")
+    supervision = reading.shape(pressing, (), pressing.data, SupervisionRules)
+    if reading.faults or None in (notice, city, avoidance, assessment, supervision):
         raise RulebookError(reading.faults)
     rulebook = Rulebook(
         version=_version(reading.content), notice=notice, measures=measures, units=units, groups=groups, city=city,
         districts=districts, out_of_town=out_of_town, tags=tags, avoidance=avoidance,
-        limits=limits, assessment=assessment, years=years,
+        limits=limits, assessment=assessment, supervision=supervision, years=years,
     )  # fmt: skip
     coverage = list(_coverage_faults(rulebook, reading))
     if coverage:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from app.rulebook.assessment import Assessment
 from app.rulebook.rule import Rule, UnitKind
+from app.rulebook.supervision import SupervisionRules
 
 
 def _blank_is_none(value: object) -> object:
@@ -361,6 +362,7 @@ class Rulebook(Rule):
     avoidance: Avoidance
     limits: tuple[LimitRule, ...]
     assessment: Assessment
+    supervision: SupervisionRules
     years: tuple[CalendarYear, ...]
 
     @cached_property

@@ -82,6 +82,7 @@ EVENT_LABELS = {
     "handed_over": "移交承接单位",
     "retriaged": "退回待派单",
     "alarmed": "紧急件待派告警",
+    "supervised": "督办",
 }
 
 
