@@ -25,6 +25,7 @@ from app.accounts.api import Allow
 from app.classify.drift import drift
 from app.jobs import api as jobs_api
 from app.jobs import worker
+from app.notify import api as notify_api
 from app.notify.deliver import waiting
 from app.reminders import api as reminders_api
 from app.reports import api as reports_api
@@ -107,6 +108,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(verbs_api.router)
     app.include_router(saved_api.router)
     app.include_router(reports_api.router)
+    app.include_router(notify_api.router)
     app.include_router(supervision_api.router)
     app.include_router(reminders_api.router)
     app.include_router(jobs_api.router)

@@ -48,6 +48,15 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
+    notice_from_hour: int = Field(8, ge=0, le=23, description="给人看的通知从几时起发（工作日；紧急的随时发）")
+    notice_until_hour: int = Field(20, ge=1, le=24, description="给人看的通知发到几时")
+    notice_private_targets: bool = Field(False, description="是否允许订阅地址在内部网络、用 http://（政务内网）")
+    smtp_host: str = Field("", description="邮件服务器；空则不能发邮件")
+    smtp_port: int = Field(587, ge=1, le=65535, description="邮件服务器端口")
+    smtp_starttls: bool = Field(True, description="是否用 STARTTLS 加密")
+    smtp_user: str = Field("", description="邮件账号；空则不登录")
+    smtp_password: SecretStr = Field(SecretStr(""), description="邮件口令")
+    smtp_from: str = Field("hotline@localhost", description="发件人地址")
     report_week_day: int = Field(7, ge=1, le=7, description="周分析截止于星期几（7 为星期日）")
     report_week_hour: int = Field(24, ge=0, le=24, description="周分析截止于当日几时")
     report_month_day: int = Field(31, ge=20, le=31, description="月通报、年考评截止于几日（31 为月末）")
@@ -75,7 +84,7 @@ class Settings(BaseSettings):
     def _production_is_guarded(self) -> "Settings":
         if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
             raise ValueError("生产环境必须设置 HOTLINE_DATA_KEY（32 字节的 base64）")
-        if self.webhook_url and not _is_strong_secret(self.webhook_secret.get_secret_value()):
+        if self.webhook_url and not is_strong_secret(self.webhook_secret.get_secret_value()):
             raise ValueError(
                 f"设置了 HOTLINE_WEBHOOK_URL 就必须设置 HOTLINE_WEBHOOK_SECRET（base64，至少 {WEBHOOK_SECRET_BYTES} 字节）"
             )
@@ -96,7 +105,8 @@ class Settings(BaseSettings):
         return self.database_url.startswith("sqlite")
 
 
-def _is_strong_secret(text: str) -> bool:
+def is_strong_secret(text: str) -> bool:
+    """Whether a text is base64 of at least 24 bytes, as a webhook is signed with."""
     try:
         raw = base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):

@@ -5,9 +5,9 @@ import logging
 import re
 import time
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter, Histogram
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.database import Database, DatabaseBusyError
 from app.errors import FieldFault, HotlineError, InvalidInputError, TooLargeError
+from app.paging import CURSOR_MAX_CHARS, PAGE_MAX
 
 PROBLEM = "application/problem+json"
 # What neither PostgreSQL nor a log line can carry.
@@ -34,6 +35,16 @@ SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {PROBLEM: {}}}
+    for status, text in (
+        (401, "未登录"), (403, "无权操作"), (404, "没有找到"), (409, "当前状态不允许"), (412, "数据已被他人更新"),
+        (413, "请求过大"), (422, "内容有误"), (503, "服务暂不可用"),
+    )
+}  # fmt: skip
+UnitQuery = Annotated[str | None, Query(max_length=40, pattern=NO_CONTROL)]
+Cursor = Annotated[str | None, Query(max_length=CURSOR_MAX_CHARS, description="上一页给出的 next_cursor")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="每页件数")]
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 STATUS_TITLES = {
     400: "请求有误",

@@ -99,5 +99,5 @@ def _people(session: Session) -> Iterator[Finding]:
         "专办督办人员", named, fatal=False, detail=detail, mend="hotline staff add 登录名 --role supervisor --special"
     )
     waits, dead = waiting(session)
-    mend = "查看日志中的推送失败原因，恢复接收方；已放弃的不会再自动推送，请人工告知"
+    mend = "GET /api/v1/notices/stuck 看原因；恢复接收方后用 POST …/{号}/resend 重发"
     yield Finding("待发通知", dead == 0, fatal=False, detail=f"待推送 {waits}，已放弃 {dead}", mend=mend)

@@ -13,8 +13,8 @@ from app.jobs import ledger
 from app.jobs.catalogue import make_runner
 from app.jobs.schedule import coming, newest
 from app.jobs.tables import JobRun
-from app.tickets.api import REFUSALS, OfficeOf
-from app.web import NO_CONTROL
+from app.tickets.api import OfficeOf
+from app.web import NO_CONTROL, REFUSALS
 
 router = APIRouter(prefix="/api/v1", tags=["作业"], responses=REFUSALS)
 Kind = Annotated[str, Path(max_length=24, pattern=r"^[a-z_]+$")]

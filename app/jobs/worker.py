@@ -3,6 +3,7 @@
 import logging
 import threading
 from datetime import timedelta
+from functools import partial
 
 import httpx
 
@@ -10,11 +11,13 @@ from app import clock
 from app.accounts.service import forget_old_failures
 from app.jobs.catalogue import make_runner
 from app.jobs.run import Runner
-from app.notify.deliver import TIMEOUT_SECONDS, Send, deliver_due, make_sender
+from app.notify.channels import TIMEOUT_SECONDS
+from app.notify.deliver import Deliverer, deliver_due, make_deliverer
 from app.reminders.cards import make_cards
 from app.reminders.duty import escalate
 from app.supervision.ladder import propose
 from app.tickets.office import Office
+from app.tickets.reaching import mobile_of
 from app.tickets.submission import forget_old_keys
 from app.tickets.upkeep import (
     alarm_urgent_triage,
@@ -30,7 +33,7 @@ from app.tickets.upkeep import (
 log = logging.getLogger("hotline.worker")
 
 
-def one_round(office: Office, send: Send | None, runner: Runner | None = None) -> dict[str, int]:
+def one_round(office: Office, deliverer: Deliverer | None, runner: Runner | None = None) -> dict[str, int]:
     """Do everything that is due once; returns how much of each was done."""
     done = {}
     database, desk = office.database, office.desk
@@ -45,7 +48,7 @@ def one_round(office: Office, send: Send | None, runner: Runner | None = None) -
     done["cards"] = make_cards(database, desk)
     done["duty_calls"] = escalate(database, desk.rulebook)
     done["hard_proposed"] = propose_hard_cases(database)
-    done["notices"] = deliver_due(office.database, send) if send else 0
+    done["notices"] = deliver_due(office.database, deliverer) if deliverer else 0
     done["reports"] = (runner or make_runner(office)).run_due()
     with office.database.write() as session:
         old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
@@ -54,13 +57,26 @@ def one_round(office: Office, send: Send | None, runner: Runner | None = None) -
     return done
 
 
+def deliverer_of(office: Office, client: httpx.Client) -> Deliverer:
+    """Return what delivers the notices of an office; people are disturbed on working days within the hours only."""
+    settings = office.settings
+
+    def at_work() -> bool:
+        now = clock.local(clock.now())
+        hours = settings.notice_from_hour <= now.hour < settings.notice_until_hour
+        return hours and office.desk.calendar.is_working_day(now.date())
+
+    phone_of = partial(mobile_of, office.database, office.sealer)
+    return make_deliverer(settings, office.sealer, client, phone_of, at_work)
+
+
 def run(office: Office, stop: threading.Event) -> None:
     """Work until told to stop; a round that fails is logged and tried again."""
     with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
-        send, runner = make_sender(office.settings, client), make_runner(office)
+        deliverer, runner = deliverer_of(office, client), make_runner(office)
         while not stop.is_set():
             try:
-                done = one_round(office, send, runner)
+                done = one_round(office, deliverer, runner)
             except Exception:
                 # Whatever a round met (database away, receiver mad), the next one must still come.
                 log.exception("worker round failed")

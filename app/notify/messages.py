@@ -1,11 +1,14 @@
-"""Messages to people: what a unit or a desk of the hotline is told, in words, beside the machine-read notices."""
+"""Messages to people: what a unit or a desk of the hotline is told, in words, in its inbox and at the addresses it named."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.notify.outbox import enqueue
+from app.notify.tables import InboxMessage
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,17 @@ class Message:
 
 def tell(session: Session, at: datetime, audience: str, message: Message) -> None:
     """Tell an audience (`unit:<code>` or `desk:<role>`) in the caller's transaction; it leaves after the commit."""
+    known = select(InboxMessage.id).where(InboxMessage.audience == audience, InboxMessage.key == message.key)
+    if message.key and session.scalar(known) is not None:
+        return
+    lines = list(message.lines)
+    session.add(
+        InboxMessage(
+            audience=audience, kind=message.kind, title=message.title[:200], lines=json.dumps(lines, ensure_ascii=False),
+            link=message.link, urgent=message.urgent, key=message.key or None, created_at=at,
+        )
+    )  # fmt: skip
     payload = {
-        "audience": audience, "title": message.title, "lines": list(message.lines), "link": message.link,
-        "urgent": message.urgent,
+        "audience": audience, "title": message.title, "lines": lines, "link": message.link, "urgent": message.urgent,
     }  # fmt: skip
     enqueue(session, at, [(message.kind, payload)])

@@ -12,9 +12,10 @@ from app.errors import ForbiddenError
 from app.paging import PAGE_DEFAULT
 from app.reminders import duty, queries
 from app.reminders.schemas import CallForm, CardPage, DigestView, DutyCallView
-from app.tickets.api import REFUSALS, Cursor, Limit, OfficeOf, UnitQuery
+from app.tickets.api import OfficeOf
 from app.tickets.intake import find_unit
 from app.tickets.tables import Ticket
+from app.web import REFUSALS, Cursor, Limit, UnitQuery
 
 router = APIRouter(prefix="/api/v1", tags=["提醒"], responses=REFUSALS)
 

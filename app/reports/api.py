@@ -24,9 +24,9 @@ from app.reports.schemas import (
     ReportView,
 )
 from app.reports.tables import AssessmentAppeal, AssessmentMark, ReportCheck
-from app.tickets.api import REFUSALS, OfficeOf
+from app.tickets.api import OfficeOf
 from app.tickets.intake import find_unit
-from app.web import NO_CONTROL
+from app.web import NO_CONTROL, REFUSALS
 
 router = APIRouter(prefix="/api/v1", tags=["报告与考评"], responses=REFUSALS)
 PeriodKey = Annotated[

@@ -15,8 +15,9 @@ from app.supervision import course, queries
 from app.supervision.forms import ConcludeForm, IssueForm, OpinionForm, RaiseForm, RecordForm, ReplyForm
 from app.supervision.schemas import OrderLine, OrderPage, OrderView, Paper
 from app.supervision.tables import SupervisionOrder
-from app.tickets.api import REFUSALS, Cursor, Limit, Number, OfficeOf, UnitQuery
+from app.tickets.api import Number, OfficeOf
 from app.tickets.intake import find_unit
+from app.web import REFUSALS, Cursor, Limit, UnitQuery
 
 router = APIRouter(prefix="/api/v1", tags=["督办"], responses=REFUSALS)
 OrderNumber = Annotated[str, Path(pattern=r"^DB\d{10,14}$", description="督办单编号")]

@@ -14,7 +14,7 @@ from app.accounts.access import Caller, Role, Verb
 from app.accounts.api import Allow
 from app.accounts.service import special_supervisor
 from app.errors import FieldFault, ForbiddenError, InvalidInputError, UnavailableError
-from app.paging import PAGE_DEFAULT, PAGE_MAX
+from app.paging import PAGE_DEFAULT
 from app.rulebook.shapes import LimitUnit, Rulebook
 from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
@@ -36,15 +36,7 @@ from app.tickets.schemas import (
 )
 from app.tickets.submission import NewTicket, RepeatKey, Stored
 from app.tickets.views import explain_view, judgement_view, submitted_view
-from app.web import NO_CONTROL, PROBLEM, database_of
-
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {PROBLEM: {}}}
-    for status, text in (
-        (401, "未登录"), (403, "无权操作"), (404, "没有找到"), (409, "当前状态不允许"), (412, "数据已被他人更新"),
-        (413, "请求过大"), (422, "内容有误"), (503, "服务暂不可用"),
-    )
-}  # fmt: skip
+from app.web import NO_CONTROL, REFUSALS, Cursor, Limit, UnitQuery, database_of
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2999
 router = APIRouter(prefix="/api/v1", tags=["工单"], responses=REFUSALS)
@@ -59,9 +51,6 @@ def _within_reach(moment: datetime) -> datetime:
 
 Number = Annotated[str, Path(max_length=24, pattern=NO_CONTROL, description="工单编号，如 BTQ261124000017")]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
-UnitQuery = Annotated[str | None, Query(max_length=40, pattern=NO_CONTROL)]
-Cursor = Annotated[str | None, Query(max_length=500, description="上一页给出的 next_cursor")]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="每页件数")]
 IfMatch = Annotated[str | None, Header(max_length=32, description='工单版本（ETag），如 "3"')]
 Key = Annotated[
     str | None,

@@ -97,6 +97,7 @@ def review(session: Session, act: Act, form: ReviewForm, desk: Desk) -> Ticket:
         work, "approved", closing=closing, finding=form.finding, due=due_at.isoformat(), note=note,
         checks=[item.code for item in faults],
     )  # fmt: skip
+    enqueue(session, work.at, [("enterprise.answered", {"number": act.number})])
     ticket = settle(session, work)
     follow_main(session, ticket, closing, desk)
     return ticket

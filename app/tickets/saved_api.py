@@ -9,9 +9,10 @@ from app.accounts.access import Caller, Verb
 from app.accounts.api import Allow
 from app.errors import ForbiddenError
 from app.tickets import saved
-from app.tickets.api import REFUSALS, OfficeOf
+from app.tickets.api import OfficeOf
 from app.tickets.saved import ViewForm, ViewLine
 from app.tickets.saved_tables import SavedView
+from app.web import REFUSALS
 
 router = APIRouter(prefix="/api/v1", tags=["工单"], responses=REFUSALS)
 

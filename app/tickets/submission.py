@@ -151,9 +151,11 @@ def insert_ticket(session: Session, new: NewTicket) -> int | None:
         store_signature(session, ticket_id, new.signature)
     index_text(session, ticket_id, new.number, (new.form.title, new.form.content), _to_hide(new))
     birth[1].payload["note"] = _insert_note(session, ticket_id, new)
+    notices = [("enterprise.received", {"number": new.number})]
     if standing.parts:
         insert_parts(session, ticket_id, standing.parts, new.judged, new.at)
-        enqueue(session, new.at, dispatch_notices(new.number, new.judged))
+        notices += dispatch_notices(new.number, new.judged)
+    enqueue(session, new.at, notices)
     append(session, Chain(ticket_id, month_of(new.at), new.number), new.at, new.caller.reference, birth)
     return ticket_id
 

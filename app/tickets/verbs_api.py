@@ -17,7 +17,7 @@ from app.accounts.api import Allow
 from app.errors import NotFoundError
 from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping
 from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
-from app.tickets.api import REFUSALS, IfMatch, Number, OfficeOf, UnitQuery, seen, version_of
+from app.tickets.api import IfMatch, Number, OfficeOf, seen, version_of
 from app.tickets.case_queries import case_file
 from app.tickets.casefile import case_file_view, clock_view, enquiry_view, ruling_view
 from app.tickets.fold import fold
@@ -53,6 +53,7 @@ from app.tickets.verb_forms import (
     SuspensionForm,
 )
 from app.tickets.views import unit_view
+from app.web import REFUSALS, UnitQuery
 
 router = APIRouter(prefix="/api/v1", tags=["办理"], responses=REFUSALS)
 PRECEDENTS = 20

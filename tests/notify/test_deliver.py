@@ -15,10 +15,12 @@ from standardwebhooks import Webhook
 
 from app import clock
 from app.database import Database
-from app.notify.deliver import MAX_ATTEMPTS, Send, deliver_due, make_sender, waiting
+from app.notify.channels import Notice
+from app.notify.deliver import MAX_ATTEMPTS, Deliverer, deliver_due, make_deliverer, waiting
 from app.notify.outbox import enqueue
 from app.notify.tables import Outbox
 from app.settings import Settings
+from app.tickets.office import Office
 
 SECRET = "d2ViaG9vay1zZWNyZXQtZm9yLXRlc3Rz"
 
@@ -58,13 +60,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def send(receiver: Receiver, settings: Settings) -> Iterator[Send]:
+def send(receiver: Receiver, settings: Settings, office: Office) -> Iterator[Deliverer]:
     url = f"http://127.0.0.1:{receiver.server_port}/notices"
     configured = settings.model_copy(update={"webhook_url": url, "webhook_secret": SecretStr(SECRET)})
     with httpx.Client(timeout=5) as client:
-        sender = make_sender(configured, client)
-        assert sender
-        yield sender
+        yield make_deliverer(configured, office.sealer, client, lambda _: None, lambda: True)
 
 
 def put(database: Database, count: int = 1) -> None:
@@ -77,7 +77,7 @@ def rows(database: Database) -> list[Outbox]:
         return list(session.scalars(select(Outbox).order_by(Outbox.id)))
 
 
-def test_a_notice_arrives_once_and_its_signature_holds(database: Database, receiver: Receiver, send: Send) -> None:
+def test_a_notice_arrives_once_and_its_signature_holds(database: Database, receiver: Receiver, send: Deliverer) -> None:
     put(database)
     assert (deliver_due(database, send), deliver_due(database, send)) == (1, 0)
     headers, body = receiver.taken[0]
@@ -86,7 +86,7 @@ def test_a_notice_arrives_once_and_its_signature_holds(database: Database, recei
     assert rows(database)[0].delivered_at
 
 
-def test_a_receiver_that_fails_gets_it_again_later(database: Database, receiver: Receiver, send: Send) -> None:
+def test_a_receiver_that_fails_gets_it_again_later(database: Database, receiver: Receiver, send: Deliverer) -> None:
     put(database)
     receiver.status = 500
     assert deliver_due(database, send) == 0
@@ -98,14 +98,14 @@ def test_a_receiver_that_fails_gets_it_again_later(database: Database, receiver:
     assert rows(database)[0].last_error is None
 
 
-def test_a_redirect_is_not_followed(database: Database, receiver: Receiver, send: Send) -> None:
+def test_a_redirect_is_not_followed(database: Database, receiver: Receiver, send: Deliverer) -> None:
     put(database)
     receiver.status = 302
     assert deliver_due(database, send) == 0
     assert rows(database)[0].delivered_at is None
 
 
-def test_after_many_tries_it_is_given_up_and_seen(database: Database, receiver: Receiver, send: Send) -> None:
+def test_after_many_tries_it_is_given_up_and_seen(database: Database, receiver: Receiver, send: Deliverer) -> None:
     put(database)
     receiver.status = 503
     moment = clock.now()
@@ -117,26 +117,30 @@ def test_after_many_tries_it_is_given_up_and_seen(database: Database, receiver: 
     assert len(receiver.taken) == MAX_ATTEMPTS
 
 
-def test_a_worker_that_dies_with_a_notice_in_hand_loses_nothing(database: Database, send: Send) -> None:
+def test_a_worker_that_dies_with_a_notice_in_hand_loses_nothing(database: Database, send: Deliverer) -> None:
     put(database)
 
-    def die(_notice: object) -> None:
-        raise KeyboardInterrupt
+    class Dying(Deliverer):
+        def send(self, notice: Notice) -> None:
+            raise KeyboardInterrupt(notice.kind)
 
     with pytest.raises(KeyboardInterrupt):
-        deliver_due(database, die)
+        deliver_due(database, Dying(send.settings, send.sealer, send.post, send.at_work))
     assert deliver_due(database, send) == 0
     with time_machine.travel(clock.now() + timedelta(seconds=91), tick=False):
         assert deliver_due(database, send) == 1
 
 
-def test_a_batch_is_bounded_and_the_rest_follows(database: Database, receiver: Receiver, send: Send) -> None:
+def test_a_batch_is_bounded_and_the_rest_follows(database: Database, receiver: Receiver, send: Deliverer) -> None:
     put(database, 7)
     assert (deliver_due(database, send), deliver_due(database, send)) == (5, 2)
     numbers = [json.loads(body)["data"]["number"] for _, body in receiver.taken]
     assert sorted(numbers) == sorted(f"BTQ{index}" for index in range(7))
 
 
-def test_without_a_receiver_there_is_no_sender(settings: Settings) -> None:
-    with httpx.Client() as client:
-        assert make_sender(settings, client) is None
+def test_without_a_receiver_notices_wait(database: Database, office: Office, send: Deliverer) -> None:
+    put(database)
+    nowhere = make_deliverer(office.settings, office.sealer, send.post.client, lambda _: None, lambda: True)
+    assert deliver_due(database, nowhere) == 0
+    assert rows(database)[0].attempts == 0
+    assert deliver_due(database, send) == 1

@@ -1,0 +1,60 @@
+"""Addresses people enter: nothing inside a private network, nothing but https, and the name is asked once."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from app.notify.targets import TargetError, check_url
+from app.settings import Settings
+
+STRICT = Settings()
+INSIDE = STRICT.model_copy(update={"notice_private_targets": True})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://10.1.2.3/x", "https://192.168.1.1/x",
+        "https://172.16.0.9/x", "https://169.254.169.254/latest/meta-data", "https://0.0.0.0/x", "https://[fe80::1]/x",
+        "https://[::ffff:127.0.0.1]/x", "https://2130706433/x", "https://0x7f.1/x", "https://100.64.0.1/x",
+    ],
+)  # fmt: skip
+def test_addresses_inside_are_refused(url: str) -> None:
+    with pytest.raises(TargetError):
+        check_url(url, STRICT)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://8.8.8.8/x", "file:///etc/passwd", "gopher://8.8.8.8", "//8.8.8.8", "8.8.8.8", "https://8.8.8.8#x"]
+)
+def test_other_schemes_and_forms_are_refused(url: str) -> None:
+    with pytest.raises(TargetError):
+        check_url(url, STRICT)
+
+
+def test_a_name_that_leads_inside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, 443)) for number in ("8.8.8.8", "10.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    with pytest.raises(TargetError, match="内部网络"):
+        check_url("https://robot.example/x", STRICT)
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def answers(host: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    pinned = check_url("https://robot.example/x?key=1", STRICT)
+    assert str(pinned.url) == "https://8.8.8.8/x?key=1"
+    assert (pinned.headers, pinned.extensions) == ({"host": "robot.example"}, {"sni_hostname": "robot.example"})
+    assert asked == ["robot.example"]
+
+
+def test_a_government_network_may_allow_its_own_addresses() -> None:
+    assert str(check_url("http://127.0.0.1:8080/x", INSIDE).url) == "http://127.0.0.1:8080/x"
