@@ -14,6 +14,7 @@ from app.accounts.service import special_supervisor
 from app.accounts.tables import Staff
 from app.main import readiness
 from app.notify.deliver import waiting
+from app.papers.fonts import chinese_font
 from app.rulebook.loader import RulebookError
 from app.settings import Settings, SettingsError, load_settings
 from app.tickets.office import Office, open_office
@@ -83,6 +84,11 @@ def _ready(office: Office) -> Iterator[Finding]:
     checks = readiness(office)
     for name, check in checks.items():
         yield Finding(name, check["ok"], check["severity"] == "down", check["detail"], MENDS[name])
+    font = chinese_font()
+    yield Finding(
+        "中文字体", font is not None, fatal=False, detail=font[1] if font else "没有：Word 报告里的图以表代",
+        mend="安装 fonts-noto-cjk（或 fonts-wqy-zenhei）",
+    )  # fmt: skip
     if checks["database"]["ok"] and checks["migrations"]["ok"]:
         with office.database.read() as session:
             yield from _people(session)

@@ -20,7 +20,7 @@ from app.tickets.office import open_office
 
 console = Console()
 jobs_app = typer.Typer(help="定时作业：列表、手动运行、记录", no_args_is_help=True)
-FORMS = ("json", "html", "xlsx", "csv")
+FORMS = ("json", "html", "xlsx", "docx", "csv")
 
 
 @jobs_app.command("list")
@@ -68,7 +68,7 @@ def history(kind: Annotated[str | None, typer.Argument(help="作业；不填为�
 def report(
     kind: Annotated[Span, typer.Argument(help="weekly 周分析、monthly 月通报、annual 年考评")],
     period: Annotated[str, typer.Option(help="期次，如 2026-W47、2026-10、2026；latest 为最近一期")] = "latest",
-    form: Annotated[str, typer.Option("--format", help="json、html、xlsx、csv")] = "html",
+    form: Annotated[str, typer.Option("--format", help="json、html、xlsx、docx、csv")] = "html",
     output: Annotated[Path | None, typer.Option(help="写到哪个文件；不填为当前目录下按期次命名")] = None,
 ) -> None:
     """把已生成的报告写成文件。"""
@@ -84,8 +84,6 @@ def report(
             target.write_text(found.figures, encoding="utf-8")
         case "html":
             target.write_text(render.html(sheet, found.sha256), encoding="utf-8")
-        case "xlsx":
-            target.write_bytes(render.xlsx(sheet))
         case _:
-            target.write_text(render.csv_text(sheet), encoding="utf-8")
+            target.write_bytes(render.as_file(sheet, form))
     console.print(f"已写到 {target}")

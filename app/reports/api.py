@@ -35,7 +35,11 @@ PeriodKey = Annotated[
 Issued = Annotated[Literal["monthly", "annual"], Path()]
 Ident = Annotated[int, Path(ge=1, le=2**62)]
 AxisQuery = Annotated[str | None, Query(max_length=40, pattern=NO_CONTROL)]
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FILES = {
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "csv": "text/csv; charset=utf-8",
+}
 SHOWN = 200
 
 
@@ -80,12 +84,12 @@ def list_reports(
 
 
 @router.get(
-    "/reports/{span}/{period}", summary="报告（json、html、xlsx、csv）", response_model=ReportView,
-    responses={200: {"content": {"text/html": {}, XLSX: {}, "text/csv": {}}}},
+    "/reports/{span}/{period}", summary="报告（json、html、xlsx、docx、csv）", response_model=ReportView,
+    responses={200: {"content": {"text/html": {}, **{kind: {} for kind in FILES.values()}}}},
 )  # fmt: skip
 def read_report(
     span: Span, period: PeriodKey, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.REPORT_READ))],
-    form: Annotated[Literal["json", "html", "xlsx", "csv"], Query(alias="format")] = "json",
+    form: Annotated[Literal["json", "html", "xlsx", "docx", "csv"], Query(alias="format")] = "json",
     revision: Annotated[int | None, Query(ge=0, le=10_000)] = None,
 ) -> ReportView | Response:  # fmt: skip
     """A report in one of its forms, all of them from the frozen figures."""
@@ -96,10 +100,10 @@ def read_report(
         sheet = queries.sheet_of(session, report)
     if form == "html":
         return Response(render.html(sheet, report.sha256), media_type="text/html; charset=utf-8")
-    content = render.xlsx(sheet) if form == "xlsx" else render.csv_text(sheet).encode()
+    content = render.as_file(sheet, form)
     name = f"{report.kind}-{report.period}-{report.revision}.{form}"
     return Response(
-        content, media_type=XLSX if form == "xlsx" else "text/csv; charset=utf-8",
+        content, media_type=FILES[form],
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )  # fmt: skip
 

@@ -83,6 +83,7 @@ class Sheet:
         title: 包头市12345营商环境专席企业诉求办理情况月通报.
         subtitle: the period, the cut-off and the revision, in one line.
         number: official number (文号) of what was published; empty for a draft.
+        day: 成文日期 of what was published (2026年11月3日); empty for a draft.
         addressee: 主送; empty where the report is for the hotline itself.
         notes: how to read it: bases, what is not counted, what is not ripe.
     """
@@ -91,6 +92,7 @@ class Sheet:
     subtitle: str
     sections: tuple[Section, ...]
     number: str = ""
+    day: str = ""
     addressee: str = ""
     notes: tuple[str, ...] = ()
 

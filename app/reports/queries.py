@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller, Rows, Verb
+from app.clock import local
 from app.errors import FieldFault, ForbiddenError, InvalidInputError, NotFoundError
 from app.reports.counting import AXES, tickets
 from app.reports.figures import Figures
@@ -105,8 +107,14 @@ def sheet_of(session: Session, report: Report) -> Sheet:
         sheet,
         sections=sections,
         number=number_of(report),
+        day=_chinese_day(report.published_at) if report.published_at else "",
         subtitle=f"{sheet.subtitle}{revision}　{report.status}",
     )
+
+
+def _chinese_day(moment: datetime) -> str:
+    day = local(moment).date()
+    return f"{day.year}年{day.month}月{day.day}日"
 
 
 def _with_prose(section: Section, text: str) -> Section:

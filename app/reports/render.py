@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.reports.layout import Chart, ChartKind, Section, Sheet, Table
+from app.reports.paper import document
 from app.reports.svg import draw
 
 BOM = "\ufeff"
 RISKY = ("=", "+", "-", "@", "\t", "\r")
 SHEET_NAME_CHARS = 28
+A4 = 9
 CHART_ROWS = 16
 EXCEL_KINDS = {ChartKind.BARS: "bar", ChartKind.COLUMNS: "column", ChartKind.LINES: "line"}
 # A workbook carries its moment of making; a fixed one keeps the same figures the same file.
@@ -24,6 +27,20 @@ _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True,
 )  # fmt: skip
+
+
+def as_file(sheet: Sheet, form: str) -> bytes:
+    """Return a report as a file: xlsx, docx or csv.
+
+    Raises:
+        KeyError: there is no such form.
+    """
+    makers: dict[str, Callable[[Sheet], bytes]] = {"xlsx": xlsx, "docx": document, "csv": _csv_bytes}
+    return makers[form](sheet)
+
+
+def _csv_bytes(sheet: Sheet) -> bytes:
+    return csv_text(sheet).encode()
 
 
 def html(sheet: Sheet, sha256: str) -> str:
@@ -64,6 +81,8 @@ def xlsx(sheet: Sheet) -> bytes:
     formats = {
         "head": book.add_format({"bold": True, "bg_color": "#F2F4F7", "border": 1, "text_wrap": True}),
         "title": book.add_format({"bold": True, "font_size": 14}), "cell": book.add_format({"border": 1}),
+        "middle": book.add_format({"border": 1, "align": "center"}),
+        "rate": book.add_format({"border": 1, "align": "center", "num_format": '0.00"%"'}),
     }  # fmt: skip
     for section in sheet.sections:
         _section(book, section, formats, sheet)
@@ -76,6 +95,10 @@ def _section(book: Any, section: Section, formats: dict[str, Any], sheet: Sheet)
     page = book.add_worksheet(section.title[:SHEET_NAME_CHARS].replace("/", "／"))
     page.set_column(0, 0, 30)
     page.set_column(1, 20, 14)
+    page.set_landscape()
+    page.set_paper(A4)
+    page.fit_to_pages(1, 0)
+    page.set_footer("&C&P / &N")
     page.write_string(0, 0, f"{sheet.title}　{section.title}", formats["title"])
     page.write_string(1, 0, sheet.subtitle)
     row = 3
@@ -95,9 +118,10 @@ def _table(page: Any, table: Table, row: int, formats: dict[str, Any]) -> int:
     for index, cells in enumerate(table.rows, row + 2):
         for column, cell in enumerate(cells):
             if cell.number is None:
-                page.write_string(index, column, cell.text, formats["cell"])
+                page.write_string(index, column, cell.text, formats["middle" if column else "cell"])
             else:
-                page.write_number(index, column, float(cell.number), formats["cell"])
+                form = formats["rate" if cell.text.endswith("%") else "middle"]
+                page.write_number(index, column, float(cell.number), form)
     return row + 2 + len(table.rows)
 
 

@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller, Verb
 from app.accounts.api import Allow
 from app.errors import ForbiddenError
 from app.paging import PAGE_DEFAULT
+from app.papers.docx import docx
 from app.rulebook.supervision import Level, Way
 from app.supervision import course, queries
 from app.supervision.forms import ConcludeForm, IssueForm, OpinionForm, RaiseForm, RecordForm, ReplyForm
+from app.supervision.paper import letter
 from app.supervision.schemas import OrderLine, OrderPage, OrderView, Paper
 from app.supervision.tables import SupervisionOrder
 from app.tickets.api import Number, OfficeOf
 from app.tickets.intake import find_unit
 from app.web import REFUSALS, Cursor, Limit, UnitQuery
 
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 router = APIRouter(prefix="/api/v1", tags=["督办"], responses=REFUSALS)
 OrderNumber = Annotated[str, Path(pattern=r"^DB\d{10,14}$", description="督办单编号")]
 Reads = Annotated[Caller, Depends(Allow(Verb.SUPERVISION_READ))]
@@ -62,11 +65,21 @@ def read_order(order: OrderNumber, office: OfficeOf, caller: Reads) -> OrderView
         return queries.whole(session, queries.one(session, order, caller), caller, office.desk)
 
 
-@router.get("/supervision/{order}/paper", summary="督办通知单（文书）")
-def read_paper(order: OrderNumber, office: OfficeOf, caller: Reads) -> Paper:
-    """What stands on the paper that goes to the unit."""
+@router.get(
+    "/supervision/{order}/paper", summary="督办通知单（文书）", response_model=Paper,
+    responses={200: {"content": {DOCX: {}}}},
+)  # fmt: skip
+def read_paper(
+    order: OrderNumber, office: OfficeOf, caller: Reads,
+    form: Annotated[Literal["json", "docx"], Query(alias="format")] = "json",
+) -> Paper | Response:  # fmt: skip
+    """What stands on the paper that goes to the unit; as a Word file in the layout of GB/T 9704."""
     with office.database.read() as session:
-        return queries.paper(session, queries.one(session, order, caller), office.desk)
+        found = queries.paper(session, queries.one(session, order, caller), office.desk)
+    if form == "json":
+        return found
+    headers = {"Content-Disposition": f'attachment; filename="{found.number}.docx"'}
+    return Response(docx(letter(found)), media_type=DOCX, headers=headers)
 
 
 @router.post("/supervision/{order}/issue", summary="发出督办")

@@ -90,7 +90,7 @@ def test_the_units_add_up_to_the_city(lived: Hotline) -> None:
 
 
 def test_the_same_period_from_the_same_data_is_the_same_to_the_byte(lived: Hotline, office: Office) -> None:
-    first = make_runner(office).jobs[0].prepare(office, WEEKS[1], lambda _: None)
+    first = make_runner(office).find("weekly_report").prepare(office, WEEKS[1], lambda _: None)
     made(lived, "weekly", WEEKS[1])
     assert first.outcome["made"]
     refused(lived.post("supervisor", f"/reports/weekly/{WEEKS[1]}/correct"), 409, "无需更正")
@@ -275,7 +275,7 @@ def test_missed_weeks_are_made_up_for_in_order_and_once(lived: Hotline, office: 
     with at(lived, LATER):
         one_round(office, None)
         one_round(office, None)
-        runs = [row for row in lived.get("admin", "/jobs/history").json() if row["kind"] == "weekly_report"]
+        runs = lived.get("admin", "/jobs/history", kind="weekly_report").json()
         assert [row["period"] for row in runs] == [
             "2026-W50",
             "2026-W49",
