@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Insert,
     Integer,
     MetaData,
     TypeDecorator,
     create_engine,
     event,
+    insert,
     literal,
     make_url,
     text,
@@ -29,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.errors import HotlineError
@@ -98,6 +102,28 @@ class Base(DeclarativeBase):
     """Declarative base; constraint names are fixed so that migrations can name them on both databases."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+def put(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Insert rows without the ORM's bookkeeping: half its processor time on the paths that carry the load."""
+    if rows:
+        session.connection().execute(_insert(table), rows)
+
+
+def put_one(session: Session, table: type[Base], row: dict[str, Any]) -> int:
+    """Insert one row and return the id the database gave it."""
+    ident: int = session.connection().execute(_insert_returning(table), row).scalar_one()
+    return ident
+
+
+@cache
+def _insert(table: type[Base]) -> Insert:
+    return insert(table.__table__)  # type: ignore[arg-type]
+
+
+@cache
+def _insert_returning(table: type[Base]) -> ReturningInsert[Any]:
+    return insert(table.__table__).returning(table.__table__.c.id)  # type: ignore[arg-type]
 
 
 class DatabaseBusyError(HotlineError):

@@ -9,9 +9,10 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.database import put
 from app.notify.tables import Outbox, Subscription
 from app.notify.words import SMS_TEXTS
 
@@ -41,7 +42,7 @@ def enqueue(session: Session, at: datetime, notices: list[Notice]) -> None:
             for ident, audience, channel, kinds in subscriptions
             if audience in audiences and wants(kinds, kind) and (channel != SMS or kind in SMS_TEXTS)
         ]
-    session.execute(insert(Outbox), rows)
+    put(session, Outbox, rows)
 
 
 def _audiences(kind: str, payload: dict[str, Any]) -> Iterator[str]:

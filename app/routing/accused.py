@@ -7,6 +7,7 @@ words around it accuse it, and possibly accused otherwise: only a person may cle
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from app.rulebook.rule import UnitKind
 from app.rulebook.shapes import Rulebook, Unit
 
 REACH_CHARS = 14
+HEAD_CHARS = 2
 
 ACCUSING_BEFORE = re.compile(r"(举报|投诉|控告|检举|反映|告发|状告|实名举报)[^，。；！？\n]{0,6}$")
 ACCUSING_AFTER = re.compile(
@@ -66,6 +68,14 @@ class Accused:
     source: str
 
 
+@dataclass(frozen=True)
+class Spot:
+    """A name and where in the text it begins."""
+
+    name: str
+    at: int
+
+
 class AccusedFinder:
     """Compiled once per rulebook; thread-safe."""
 
@@ -82,10 +92,10 @@ class AccusedFinder:
         self._tops = {unit.code for unit in rulebook.units if not unit.superior and not unit.dispatchable}
         outside = "|".join(map(re.escape, rulebook.out_of_town)) or r"(?!)"
         self._elsewhere = re.compile(rf"(?:{outside})[市区县旗]?$")
-        names = sorted(self._meaning, key=lambda name: (-len(name), name))
-        self._names = re.compile(
-            "|".join(rf"(?<!\d){name}(?!\d)" if name.isdigit() else re.escape(name) for name in names) or r"(?!)"
-        )
+        # Ten thousand names as one pattern would be tried at every character; by their first two few are.
+        self._by_head: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._meaning, key=lambda name: (-len(name), name)):
+            self._by_head[name[:HEAD_CHARS]].append(name)
 
     def _add_district_organs(self, rulebook: Rulebook) -> None:
         """A district's own bureau (昆区城管局) stands below the district's government."""
@@ -98,7 +108,7 @@ class AccusedFinder:
     def in_field(self, told: str) -> tuple[Accused, ...]:
         """Return every body that a field (被反映单位, 欠款方) names; empty where it names none we know."""
         told = fold(told)
-        names = [told] if told in self._meaning else [match.group() for match in self._matches(told)]
+        names = [told] if told in self._meaning else [spot.name for spot in self._spots(told)]
         meanings = {self._meaning[name]: name for name in names}
         return tuple(
             Accused(unit, name, below, certain=True, source="字段") for (unit, below), name in meanings.items()
@@ -115,26 +125,39 @@ class AccusedFinder:
         """Return every body that a text names, with whether the words around it accuse it."""
         found: dict[tuple[str, bool], Accused] = {}
         text = fold(text)
-        for match in self._matches(text):
-            unit, below = self._meaning[match.group()]
-            certain = _accuses(text, match)
+        for spot in self._spots(text):
+            unit, below = self._meaning[spot.name]
+            certain = _accuses(text, spot)
             if unit in self._tops and not certain:
                 continue
             known = found.get((unit, below))
             if known is None or (certain and not known.certain):
-                found[unit, below] = Accused(unit, match.group(), below, certain, "正文")
+                found[unit, below] = Accused(unit, spot.name, below, certain, "正文")
         return tuple(found.values())
 
-    def _matches(self, text: str) -> Iterator[re.Match[str]]:
-        """Yield the names in a text; one that belongs to another city (呼和浩特市市场监管局) is not ours."""
-        for match in self._names.finditer(text):
-            if not self._elsewhere.search(text, max(0, match.start() - REACH_CHARS), match.start()):
-                yield match
+    def _spots(self, text: str) -> Iterator[Spot]:
+        """Yield the names in a text, the longest at each place; one of another city (呼和浩特市市场监管局) is not ours."""
+        at = 0
+        while at < len(text):
+            name = self._name_at(text, at)
+            if name and not self._elsewhere.search(text, max(0, at - REACH_CHARS), at):
+                yield Spot(name, at)
+            at += len(name) or 1
+
+    def _name_at(self, text: str, at: int) -> str:
+        names = self._by_head.get(text[at : at + HEAD_CHARS], ())
+        return next((name for name in names if text.startswith(name, at) and _is_whole(name, text, at)), "")
 
 
-def _accuses(text: str, match: re.Match[str]) -> bool:
-    before = text[max(0, match.start() - REACH_CHARS) : match.start()]
-    after = text[match.end() : match.end() + 2 * REACH_CHARS]
+def _is_whole(name: str, text: str, at: int) -> bool:
+    """Whether a number (12345) stands by itself and not inside a longer one."""
+    around = text[at - 1 : at] + text[at + len(name) : at + len(name) + 1]
+    return not name.isdigit() or not any(char.isdigit() for char in around)
+
+
+def _accuses(text: str, spot: Spot) -> bool:
+    before = text[max(0, spot.at - REACH_CHARS) : spot.at]
+    after = text[spot.at + len(spot.name) :][: 2 * REACH_CHARS]
     return bool(ACCUSING_BEFORE.search(before) or ACCUSING_AFTER.search(after))
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.database import put
 from app.tickets.tables import TicketEvent
 
 
@@ -54,7 +55,7 @@ def append(session: Session, chain: Chain, at: datetime, actor: str, happenings:
              "actor": actor, "payload": payload, "prev_hash": last, "hash": link}
         )  # fmt: skip
         last = link
-    session.execute(insert(TicketEvent), rows)
+    put(session, TicketEvent, rows)
 
 
 def open_chain(session: Session, ticket_id: int, month: int, number: str) -> Chain:

@@ -25,6 +25,10 @@ RUNS = re.compile(r"[㐀-鿿]+|[A-Za-z0-9-]+")
 HAN = re.compile(r"[㐀-鿿]")
 MOST_WORDS = 12
 INDEX = table("ticket_search", column("ticket_id"), column("words"))
+PUT_VECTOR = text(
+    "INSERT INTO ticket_search (ticket_id, words) VALUES (:ident, array_to_tsvector(:words)) "
+    "ON CONFLICT (ticket_id) DO UPDATE SET words = excluded.words"
+).bindparams(bindparam("words", type_=ARRAY(Text)))
 FTS = table("ticket_search", column("rowid"), column("words"))
 
 
@@ -54,9 +58,7 @@ def index_text(session: Session, ticket_id: int, number: str, said: tuple[str, s
         session.execute(delete(FTS).where(FTS.c.rowid == ticket_id))
         session.execute(insert(FTS).values(rowid=ticket_id, words=" ".join(words)))
         return
-    session.execute(delete(INDEX).where(INDEX.c.ticket_id == ticket_id))
-    vector = text("INSERT INTO ticket_search (ticket_id, words) VALUES (:ident, array_to_tsvector(:words))")
-    session.execute(vector.bindparams(bindparam("words", type_=ARRAY(Text))), {"ident": ticket_id, "words": words})
+    session.connection().execute(PUT_VECTOR, {"ident": ticket_id, "words": words})
 
 
 def search(

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller, Verb
 from app.classify.similar import LEAST_SCORE, NEAR_DUPLICATE, Signature, SignatureMaker, likeness, unpack
+from app.database import put
 from app.tickets.lifecycle import State
 from app.tickets.queries import visible
 from app.tickets.tables import Ticket, TicketKey, TicketParty, TicketSignature, TicketText
@@ -75,9 +76,8 @@ class Found:
 
 def store_signature(session: Session, ticket_id: int, signature: Signature) -> None:
     """Put a new ticket into the index."""
-    session.execute(insert(TicketSignature).values(ticket_id=ticket_id, packed=signature.packed()))
-    if signature.keys:
-        session.execute(insert(TicketKey), [{"term": term, "ticket_id": ticket_id} for term in signature.keys])
+    put(session, TicketSignature, [{"ticket_id": ticket_id, "packed": signature.packed()}])
+    put(session, TicketKey, [{"term": term, "ticket_id": ticket_id} for term in signature.keys])
 
 
 def index_missing(session: Session, maker: SignatureMaker) -> int:

@@ -6,9 +6,10 @@ Core inserts: this is the hot path. A repeated post finds the first one's row an
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts.access import Caller
 from app.classify.similar import Signature
+from app.database import put, put_one
 from app.errors import ConflictError, FieldFault, InvalidInputError
 from app.notify.outbox import enqueue
 from app.routing.accused import Accused
@@ -201,7 +203,7 @@ def _same_external(session: Session, new: NewTicket, repeat: RepeatKey | None) -
 
 def _insert_row(session: Session, new: NewTicket, standing: Standing) -> int | None:
     judged, form, origin = new.judged, new.form, new.origin
-    statement = upsert_for(session)(Ticket).values(
+    row = dict(
         **ticket_columns(standing),
         number=new.number, month=month_of(new.at), channel=form.channel, external_number=form.external_number or None,
         tag=judged.tag.code if judged.tag else "", confidentiality=judged.confidentiality,
@@ -212,9 +214,17 @@ def _insert_row(session: Session, new: NewTicket, standing: Standing) -> int | N
         rulebook_version=new.judgement.rulebook_version, model_version=new.judgement.model_version,
         created_by=new.caller.reference, version=1, updated_at=clock.now(),
     )  # fmt: skip
-    statement = statement.on_conflict_do_nothing(index_elements=["channel", "external_number"]).returning(Ticket.id)
-    ticket_id: int | None = session.execute(statement).scalar_one_or_none()
+    statement = _first_of_its_number(upsert_for(session))
+    ticket_id: int | None = session.connection().execute(statement, row).scalar_one_or_none()
     return ticket_id
+
+
+@lru_cache(maxsize=2)
+def _first_of_its_number(upsert: Any) -> Any:
+    """Return the insert that leaves a ticket alone whose channel and external number are taken."""
+    table = Ticket.__table__
+    statement = upsert(table).on_conflict_do_nothing(index_elements=["channel", "external_number"])
+    return statement.returning(table.c.id)
 
 
 def accused_json(accused: tuple[Accused, ...]) -> str:
@@ -230,31 +240,24 @@ def due_of(dues: tuple[Due, ...], step: LimitStep) -> Due | None:
 
 def _insert_party(session: Session, ticket_id: int, form: TicketForm, sealer: Sealer) -> None:
     enterprise, contact = form.enterprise, form.contact
-    session.execute(
-        insert(TicketParty).values(
-            ticket_id=ticket_id, enterprise_name=sealer.seal(enterprise.name),
-            enterprise_find=sealer.find_key(enterprise.name), credit_code=sealer.seal(enterprise.credit_code),
-            credit_code_find=sealer.find_key(enterprise.credit_code), enterprise_size=enterprise.size,
-            park=sealer.seal(enterprise.park), contact_name=sealer.seal(contact.name),
-            contact_phone=sealer.seal(contact.phone), phone_find=sealer.find_key(contact.phone),
-            contact_email=sealer.seal(contact.email), address=sealer.seal(contact.address),
-        )
-    )  # fmt: skip
+    row = {
+        "ticket_id": ticket_id, "enterprise_name": sealer.seal(enterprise.name),
+        "enterprise_find": sealer.find_key(enterprise.name), "credit_code": sealer.seal(enterprise.credit_code),
+        "credit_code_find": sealer.find_key(enterprise.credit_code), "enterprise_size": enterprise.size,
+        "park": sealer.seal(enterprise.park), "contact_name": sealer.seal(contact.name),
+        "contact_phone": sealer.seal(contact.phone), "phone_find": sealer.find_key(contact.phone),
+        "contact_email": sealer.seal(contact.email), "address": sealer.seal(contact.address),
+    }  # fmt: skip
+    put(session, TicketParty, [row])
 
 
 def _insert_details(session: Session, ticket_id: int, new: NewTicket) -> None:
     form = new.form
-    session.execute(
-        insert(TicketText).values(
-            ticket_id=ticket_id, title=form.title, content=form.content, complained_of=form.complained_of
-        )
-    )
+    said = {"title": form.title, "content": form.content, "complained_of": form.complained_of}
+    put(session, TicketText, [{"ticket_id": ticket_id, **said}])
     if form.arrears:
-        session.execute(insert(TicketArrears).values(ticket_id=ticket_id, **form.arrears.model_dump()))
-    if form.attachments:
-        session.execute(
-            insert(TicketAttachment), [{"ticket_id": ticket_id, **item.model_dump()} for item in form.attachments]
-        )
+        put(session, TicketArrears, [{"ticket_id": ticket_id, **form.arrears.model_dump()}])
+    put(session, TicketAttachment, [{"ticket_id": ticket_id, **item.model_dump()} for item in form.attachments])
     if form.answered:
         insert_direct_answer(session, ticket_id, form.answered, new.partner, new.caller, new.at)
     insert_judgement(session, ticket_id, 1, new.judgement, new.at)
@@ -264,24 +267,22 @@ def insert_direct_answer(
     session: Session, ticket_id: int, form: DirectAnswerForm, partner: str, caller: Caller, at: datetime
 ) -> None:
     """Store how the hotline settled a matter itself."""
-    session.execute(
-        insert(DirectAnswer).values(
-            ticket_id=ticket_id, way=form.way, partner=partner, result=form.result, content=form.content,
-            answered_by=caller.reference, answered_at=at,
-        )
-    )  # fmt: skip
+    row = {
+        "ticket_id": ticket_id, "way": form.way, "partner": partner, "result": form.result, "content": form.content,
+        "answered_by": caller.reference, "answered_at": at,
+    }  # fmt: skip
+    put(session, DirectAnswer, [row])
 
 
 def insert_judgement(session: Session, ticket_id: int, seq: int, judgement: Judgement, at: datetime) -> None:
     """Store one judgement of a ticket as it is answered."""
-    session.execute(
-        insert(TicketJudgement).values(
-            ticket_id=ticket_id, seq=seq, model_version=judgement.model_version,
-            rulebook_version=judgement.rulebook_version, tag=judgement.tag.code if judgement.tag else "",
-            confidence=judgement.confidence if judgement.confidence is not None else 0.0,
-            payload=judgement.model_dump_json(), judged_at=at,
-        )
-    )  # fmt: skip
+    row = {
+        "ticket_id": ticket_id, "seq": seq, "model_version": judgement.model_version,
+        "rulebook_version": judgement.rulebook_version, "tag": judgement.tag.code if judgement.tag else "",
+        "confidence": judgement.confidence if judgement.confidence is not None else 0.0,
+        "payload": judgement.model_dump_json(), "judged_at": at,
+    }  # fmt: skip
+    put(session, TicketJudgement, [row])
 
 
 def _insert_note(session: Session, ticket_id: int, new: NewTicket) -> int | None:
@@ -292,9 +293,8 @@ def _insert_note(session: Session, ticket_id: int, new: NewTicket) -> int | None
 
 def insert_note(session: Session, ticket_id: int, text: str, caller: Caller, at: datetime) -> int:
     """Store a reason that a person wrote; returns its id, to which an event refers."""
-    statement = insert(TicketNote).values(ticket_id=ticket_id, text=text, written_by=caller.reference, written_at=at)
-    note_id: int = session.execute(statement.returning(TicketNote.id)).scalar_one()
-    return note_id
+    row = {"ticket_id": ticket_id, "text": text, "written_by": caller.reference, "written_at": at}
+    return put_one(session, TicketNote, row)
 
 
 def _to_hide(new: NewTicket) -> tuple[str, ...]:
@@ -384,7 +384,7 @@ def insert_parts(session: Session, ticket_id: int, parts: list[Part], judged: Ju
          "dues": dues_json(judged.dues) if part.dues else "[]"}
         for part in parts
     ]  # fmt: skip
-    session.execute(insert(Dispatch), rows)
+    put(session, Dispatch, rows)
 
 
 def dispatch_notices(number: str, judged: Judged) -> list[tuple[str, dict[str, Any]]]:
