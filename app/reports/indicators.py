@@ -49,6 +49,7 @@ class Indicator:
         base: what of the period's rows is the denominator (or the count).
         hit: what of the base is the numerator; None for a plain count.
         source: the rule or the practice it is taken from.
+        reach: where there is no moment, a coarse condition that an index serves and every row of the base fulfils.
         ripe_days: days after the moment before which a row cannot be judged.
     """
 
@@ -63,6 +64,7 @@ class Indicator:
     source: str
     sense: Sense = Sense.NEUTRAL
     ripe_days: int = 0
+    reach: Condition | None = None
 
     @property
     def is_rate(self) -> bool:
@@ -75,7 +77,9 @@ class Indicator:
 
     def within(self, period: Period) -> ColumnElement[bool]:
         """Return the condition that puts a row into a period."""
-        return true() if self.moment is None else in_period(self.moment, period.begins, period.ends)
+        if self.moment is not None:
+            return in_period(self.moment, period.begins, period.ends)
+        return self.reach(period) if self.reach else true()
 
     def counted(self, period: Period) -> ColumnElement[bool]:
         """Return the condition of the base."""

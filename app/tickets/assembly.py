@@ -182,13 +182,12 @@ def queue_page(
 
 
 def _queue_line(row: QueueRow, moment: datetime, rulebook: Rulebook) -> QueueLine:
-    part, ticket, title = row
     return QueueLine(
-        number=ticket.number, role=PART_ROLES[part.role], state=part.state,
-        state_label=PART_STATES[part.state], type=ticket.kind, tag=part.tag, tag_name=_tag_name(part.tag, rulebook),
-        urgent=part.urgent, title=mask_text(title) if ticket.confidentiality == PUBLIC else HIDDEN_TITLE,
-        dispatched_at=part.dispatched_at, due_at=part.due_at, next_step=part.next_step, next_due_at=part.next_due_at,
-        overdue=bool(part.next_due_at and part.next_due_at < moment), updated_at=part.updated_at,
+        number=row.number, role=PART_ROLES[row.role], state=row.state, state_label=PART_STATES[row.state], type=row.kind,
+        tag=row.tag, tag_name=_tag_name(row.tag, rulebook), urgent=row.urgent,
+        title=mask_text(row.title) if row.confidentiality == PUBLIC else HIDDEN_TITLE, dispatched_at=row.dispatched_at,
+        due_at=row.due_at, next_step=row.next_step, next_due_at=row.next_due_at,
+        overdue=bool(row.next_due_at and row.next_due_at < moment), updated_at=row.updated_at,
     )  # fmt: skip
 
 

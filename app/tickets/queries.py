@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
@@ -332,40 +333,56 @@ class QueueFilter:
     rework: bool | None = None
 
 
-QueueRow = tuple[Dispatch, Ticket, str]
+class QueueRow(NamedTuple):
+    """One line of a unit's queue: its part, and of the ticket what the line shows."""
+
+    id: int
+    role: str
+    state: str
+    tag: str
+    urgent: bool
+    dispatched_at: datetime
+    due_at: datetime | None
+    next_step: str | None
+    next_due_at: datetime | None
+    updated_at: datetime
+    number: str
+    kind: str
+    confidentiality: str
+    title: str
+
+
+_QUEUE_COLUMNS = (
+    Dispatch.id, Dispatch.role, Dispatch.state, Dispatch.tag, Dispatch.urgent, Dispatch.dispatched_at, Dispatch.due_at,
+    Dispatch.next_step, Dispatch.next_due_at, Dispatch.updated_at, Ticket.number, Ticket.kind, Ticket.confidentiality,
+    TicketText.title,
+)  # fmt: skip
 
 
 def queue(
     session: Session, caller: Caller, unit: str, wanted: QueueFilter, cursor: str | None, limit: int
 ) -> Page[QueueRow]:
     """Return a page of a unit's parts: what is due first is first; answered parts and polls go by last change."""
+    changed = wanted.updated_since or wanted.order == "changed" or wanted.state in {"replied", "informed"}
+    moment = Dispatch.updated_at if changed else Dispatch.next_due_at
+    parts = select(Dispatch.id).where(Dispatch.unit == unit, *_queue_conditions(wanted))
+    if not caller.role.of_unit:
+        # A unit's own parts are its own to see; others may not see every ticket behind them.
+        parts = parts.join(Ticket, Ticket.id == Dispatch.ticket_id).where(visible(caller, Verb.QUEUE_READ))
+    if cursor:
+        after, ident = _moment_cursor(cursor)
+        parts = parts.where(tuple_(moment, Dispatch.id) > (after, ident))
+    # The page is found by its index alone; only its rows are then looked up.
+    page = parts.order_by(moment, Dispatch.id).limit(limit + 1).subquery()
     statement = (
-        select(Dispatch, Ticket, TicketText.title)
+        select(*_QUEUE_COLUMNS)
+        .join(page, page.c.id == Dispatch.id)
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
         .join(TicketText, TicketText.ticket_id == Dispatch.ticket_id)
-        .where(Dispatch.unit == unit, visible(caller, Verb.QUEUE_READ), *_queue_conditions(wanted))
+        .order_by(moment, Dispatch.id)
     )
-    if wanted.updated_since or wanted.order == "changed" or wanted.state in {"replied", "informed"}:
-        return _queue_by_change(session, statement, cursor, limit)
-    if cursor:
-        after, ident = _moment_cursor(cursor)
-        statement = statement.where(tuple_(Dispatch.next_due_at, Dispatch.id) > (after, ident))
-    rows = session.execute(statement.order_by(Dispatch.next_due_at, Dispatch.id).limit(limit + 1)).all()
-    return cut(_queue_rows(rows), limit, lambda row: _moment_values(row[0].next_due_at, row[0].id))
-
-
-def _queue_by_change(
-    session: Session, statement: Select[Dispatch, Ticket, str], cursor: str | None, limit: int
-) -> Page[QueueRow]:
-    if cursor:
-        after, ident = _moment_cursor(cursor)
-        statement = statement.where(tuple_(Dispatch.updated_at, Dispatch.id) > (after, ident))
-    rows = session.execute(statement.order_by(Dispatch.updated_at, Dispatch.id).limit(limit + 1)).all()
-    return cut(_queue_rows(rows), limit, lambda row: _moment_values(row[0].updated_at, row[0].id))
-
-
-def _queue_rows(rows: object) -> list[QueueRow]:
-    return [(row[0], row[1], row[2]) for row in rows]  # type: ignore[attr-defined]
+    rows = [QueueRow._make(row) for row in session.execute(statement).all()]
+    return cut(rows, limit, lambda row: _moment_values(row.updated_at if changed else row.next_due_at, row.id))
 
 
 def _queue_conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:

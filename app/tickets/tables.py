@@ -97,6 +97,7 @@ class Ticket(Base):
         Index(None, "dispatched_at"),
         Index(None, "answered_at"),
         Index(None, "callback_due_at"),
+        Index(None, "closed_at"),
     )
 
 
@@ -270,7 +271,7 @@ class Dispatch(Base):
         Index(None, "contact_due_at"),
         Index(None, "due_at"),
         Index(None, "original_due_at"),
-        Index(None, "replied_at"),
+        Index(None, "replied_at", "ended_at"),
     )
 
 
@@ -290,7 +291,7 @@ class Reply(Base):
     plan: Mapped[str] = mapped_column(Text)
     planned_on: Mapped[date | None] = mapped_column(Date)
     written_by: Mapped[str] = mapped_column(String(32))
-    written_at: Mapped[datetime] = mapped_column(UtcTime)
+    written_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
 
 class UnitRequest(Base):
