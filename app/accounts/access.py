@@ -122,6 +122,7 @@ class Verb(StrEnum):
     APPEAL_MAKE = "appeal.make"
     JOB_READ = "job.read"
     JOB_RUN = "job.run"
+    AUDIT_READ = "audit.read"
 
 
 HOTLINE = (Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK)
@@ -223,6 +224,8 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.APPEAL_MAKE: {Role.UNIT_LEADER: Rows.OWN_UNIT},
     Verb.JOB_READ: _rows((Role.ADMIN, *_WATCHERS), Rows.NOT_ROW_BOUND),
     Verb.JOB_RUN: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    # Nobody whose own looks stand in it.
+    Verb.AUDIT_READ: _rows((Role.AUDITOR,), Rows.NOT_ROW_BOUND),
 }
 
 

@@ -18,6 +18,7 @@ from app.paging import PAGE_DEFAULT, PAGE_MAX
 from app.rulebook.shapes import LimitUnit, Rulebook
 from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
+from app.tickets.audit import Watched
 from app.tickets.forms import Kind, PreviewForm, TicketForm
 from app.tickets.intake import find_district, find_unit, judge
 from app.tickets.life_schemas import ExplainView
@@ -347,7 +348,7 @@ def seen(session: Session, number: str, response: Response, office: Office, call
 
 @router.get("/tickets/{number}", summary="查看工单")
 def read_ticket(
-    number: Number, response: Response, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, response: Response, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> TicketView:
     """Where the ticket is, who has it, since when, why them, until when, and what happens next."""
     with office.database.read() as session:
@@ -356,7 +357,7 @@ def read_ticket(
 
 @router.get("/tickets/{number}/routing", summary="为什么派给它")
 def read_routing(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> RoutingView:
     """The explanation in Chinese, and every judgement with its versions."""
     with office.database.read() as session:
@@ -367,7 +368,7 @@ def read_routing(
 
 @router.get("/tickets/{number}/similar", summary="相似工单")
 def read_similar(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SIMILAR))],
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_SIMILAR))],
     days: Annotated[int, Query(ge=1, le=3650, description="已办结的只看这些天内受理的；在办的不限")] = advice.SIMILAR_DAYS,
     limit: Annotated[int, Query(ge=1, le=50, description="最多几件")] = advice.SIMILAR_SHOWN,
 ) -> SimilarPage:  # fmt: skip
@@ -378,7 +379,7 @@ def read_similar(
 
 @router.get("/tickets/{number}/events", summary="工单经过")
 def read_events(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> list[EventView]:
     """Everything that happened to the ticket, in order; the hotline's own staff see the reasons people wrote."""
     with office.database.read() as session:

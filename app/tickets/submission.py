@@ -208,7 +208,7 @@ def _insert_row(session: Session, new: NewTicket, standing: Standing) -> int | N
         gap=new.judgement.gap, special_supervisor=new.special_supervisor if judged.state is State.SPECIAL or origin else None,
         accepted_at=standing.accepted_at, parent_id=origin.ticket_id if origin else None, urges=0,
         rulebook_version=new.judgement.rulebook_version, model_version=new.judgement.model_version,
-        created_by=new.caller.reference, version=1, updated_at=clock.now(),
+        created_by=new.caller.reference, last_seq=0, last_hash="", version=1, updated_at=clock.now(),
     )  # fmt: skip
     statement = statement.on_conflict_do_nothing(index_elements=["channel", "external_number"]).returning(Ticket.id)
     ticket_id: int | None = session.execute(statement).scalar_one_or_none()

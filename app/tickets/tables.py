@@ -79,6 +79,8 @@ class Ticket(Base):
     rulebook_version: Mapped[str] = mapped_column(String(12))
     model_version: Mapped[str] = mapped_column(String(64))
     created_by: Mapped[str] = mapped_column(String(32))
+    last_seq: Mapped[int] = mapped_column(Integer)
+    last_hash: Mapped[str] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(Integer)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
 

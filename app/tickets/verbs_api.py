@@ -18,6 +18,7 @@ from app.errors import NotFoundError
 from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping
 from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
 from app.tickets.api import REFUSALS, IfMatch, Number, OfficeOf, UnitQuery, seen, version_of
+from app.tickets.audit import Watched
 from app.tickets.case_queries import case_file
 from app.tickets.casefile import case_file_view, clock_view, enquiry_view, ruling_view
 from app.tickets.fold import fold
@@ -359,7 +360,7 @@ def contact(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Ve
 
 @router.get("/tickets/{number}/clock", summary="计时")
 def read_clock(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> ClockView:
     """Both clocks: in whose hands the ticket has been, how long, what was late and whose lateness it is."""
     with office.database.read() as session:
@@ -370,7 +371,7 @@ def read_clock(
 
 @router.get("/tickets/{number}/file", summary="办理卷")
 def read_file(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_FILE))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_FILE))]
 ) -> CaseFileView:
     """Everything written about the ticket besides its events; a unit sees its own requests and contacts only."""
     with office.database.read() as session:
@@ -380,7 +381,7 @@ def read_file(
 
 @router.get("/tickets/{number}/check", summary="答复检查")
 def check_answer(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REVIEW))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_REVIEW))]
 ) -> list[FindingView]:
     """What the answer under review lacks, compared with the appeal and with other tickets' answers."""
     with office.database.read() as session:

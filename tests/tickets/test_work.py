@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app import clock
 from app.database import Database
-from app.tickets.events import first_broken_link
+from app.tickets.events import Broken, broken_link
 from app.tickets.tables import TicketEvent
 from tests.builders import Hotline
 
@@ -141,9 +141,10 @@ def test_the_history_is_one_unbroken_chain(hotline: Hotline, database: Database)
     hotline.post(LEAD, f"/tickets/{number}/reply", answer_form())
     with database.read() as session:
         events = list(session.scalars(select(TicketEvent).order_by(TicketEvent.seq)))
-    assert first_broken_link(number, events) is None
+    head = (events[-1].seq, events[-1].hash)
+    assert broken_link(number, events, head) is None
     events[2].payload = events[2].payload.replace("BT-", "XX-")
-    assert first_broken_link(number, events) == 3
+    assert broken_link(number, events, head) == Broken(number, 3, "changed")
 
 
 def triaged(hotline: Hotline, **but: Any) -> str:
