@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
     idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
     urge_hours: int = Field(4, ge=0, le=168, description="同一工单两次催办的最短间隔（小时）")
+    unmask_per_hour: int = Field(30, ge=1, le=1000, description="每人每小时查看完整信息的次数上限")
     body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")

@@ -71,7 +71,7 @@ class Verb(StrEnum):
     TICKET_LIST = "ticket.list"
     TICKET_SIMILAR = "ticket.similar"
     TICKET_FILE = "ticket.file"
-    TICKET_CONTACT = "ticket.contact"
+    TICKET_UNMASK = "ticket.unmask"
     TICKET_DISPATCH = "ticket.dispatch"
     TICKET_CORRECT = "ticket.correct"
     TICKET_ASK_INFO = "ticket.ask_info"
@@ -157,7 +157,7 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.TICKET_SIMILAR: _rows((*HOTLINE, Role.AUDITOR), Rows.ALL),
     # What units asked for and were told is between them and the hotline, not for channels.
     Verb.TICKET_FILE: {**_rows((*HOTLINE, Role.LEADER, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS},
-    Verb.TICKET_CONTACT: {
+    Verb.TICKET_UNMASK: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
         Role.UNIT_HANDLER: Rows.OWN_UNIT,
     },

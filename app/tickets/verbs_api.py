@@ -15,7 +15,7 @@ from app import clock
 from app.accounts.access import Caller, Role, Verb
 from app.accounts.api import Allow
 from app.errors import NotFoundError
-from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping
+from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping, unmasking
 from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
 from app.tickets.api import REFUSALS, IfMatch, Number, OfficeOf, UnitQuery, seen, version_of
 from app.tickets.audit import Watched
@@ -26,7 +26,7 @@ from app.tickets.forms import CorrectForm, DirectAnswerForm, DispatchForm
 from app.tickets.intake import find_unit
 from app.tickets.life_schemas import CaseFileView, ChildrenView, ClockView, EnquiryView, FindingView, ProposalView
 from app.tickets.office import Office
-from app.tickets.schemas import ContactView, Judgement, RulingView, TicketView
+from app.tickets.schemas import Judgement, RulingView, TicketView, UnmaskedView
 from app.tickets.verb_forms import (
     AnswerForm,
     ArbitrationForm,
@@ -52,8 +52,10 @@ from app.tickets.verb_forms import (
     SupplementForm,
     SupportForm,
     SuspensionForm,
+    UnmaskForm,
 )
 from app.tickets.views import unit_view
+from app.web import PROBLEM
 
 router = APIRouter(prefix="/api/v1", tags=["办理"], responses=REFUSALS)
 PRECEDENTS = 20
@@ -348,11 +350,16 @@ def settle_promise(
     return at.done(caller, lambda session, act: reviewing.settle_promise(session, act, promise, form))
 
 
-@router.post("/tickets/{number}/contact", summary="查看联系方式（留痕）")
-def contact(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CONTACT))]) -> ContactView:
-    """Show the contact in full; who looked and why is recorded."""
+@router.post(
+    "/tickets/{number}/unmask",
+    summary="查看完整信息（写理由、留痕、限次）",
+    responses={429: {"content": {PROBLEM: {}}}},
+)
+def unmask(at: At, form: UnmaskForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_UNMASK))]) -> UnmaskedView:
+    """Show named fields in full; who looked, at what and why is recorded, and so many looks an hour are given."""
+    per_hour = at.office.settings.unmask_per_hour
     with at.office.database.write() as session:
-        return handling.view_contact(session, at.act(caller), form, at.office.sealer)
+        return unmasking.unmask(session, at.act(caller), form, at.office.sealer, per_hour)
 
 
 # 查看

@@ -1,5 +1,6 @@
 """The record: chains that name their first broken link, the log of access, and files that prove themselves."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from tests.builders import PASSWORD, Hotline
 LEAD = "unit_handler@市工信局"
 SPECIAL = {"type": "举报", "complained_of": "包头市人民政府办公室", "confidentiality": "公开"}
 Tamper = Callable[[Session], Any]
-EVENTS = TicketEvent.__table__
+EVENTS: Any = TicketEvent.__table__
 
 
 def change_payload(session: Session) -> None:
@@ -145,7 +146,7 @@ def note(count: int = 0) -> Note:
 
 
 def break_log(session: Session, how: str) -> None:
-    rows = AccessEntry.__table__
+    rows: Any = AccessEntry.__table__
     match how:
         case "changed":
             session.execute(update(rows).where(rows.c.seq == 2).values(who="staff:2"))
@@ -154,7 +155,7 @@ def break_log(session: Session, how: str) -> None:
         case "tail":
             session.execute(delete(rows).where(rows.c.seq == 3))
         case "head":
-            session.execute(delete(AccessHead.__table__))
+            session.execute(delete(AccessHead))
         case "relinked":
             session.execute(update(rows).where(rows.c.seq == 2).values(prev_hash=""))
 
@@ -194,10 +195,9 @@ def test_several_writers_at_once_leave_one_chain_without_gaps(settings: Any) -> 
         each.dispose()
 
 
-def test_a_rolled_back_act_leaves_no_gap(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as session:
+def test_an_act_that_is_not_committed_leaves_no_gap(database: Database) -> None:
+    with database.read() as session:
         record(session, note())
-        raise ZeroDivisionError
     with database.write() as session:
         record(session, note())
     assert access.verify(database) is None
@@ -247,7 +247,7 @@ def test_a_forger_who_mends_the_manifest_is_found_by_the_chains(
     text = path.read_text(encoding="utf-8").replace(before, after)
     path.write_text(text, encoding="utf-8", newline="\n")
     manifest = json.loads((exported / "manifest.json").read_text(encoding="utf-8"))
-    manifest["files"][path.name]["sha256"] = access.hashlib.sha256(text.encode()).hexdigest()
+    manifest["files"][path.name]["sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (exported / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert any(told in fault for fault in audit_files.check(exported)), list(audit_files.check(exported))
 

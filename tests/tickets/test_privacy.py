@@ -1,0 +1,84 @@
+"""Who sees what of a caller: unmasking with a reason, in the record, so many an hour; masked for everybody otherwise."""
+
+from datetime import timedelta
+from typing import Any
+
+import time_machine
+
+from app import clock
+from app.accounts import audit as access
+from app.database import Database
+from tests.builders import Hotline
+
+LEAD = "unit_handler@市工信局"
+VEILED = "我是鹿城木业有限公司的王大山，电话13847200001，学校欠我们货款。"
+PHONE = {"fields": ["contact_phone"], "reason": "首次联系企业核实"}
+
+
+def unmask(hotline: Hotline, who: str, number: str, **but: Any) -> Any:
+    return hotline.post(who, f"/tickets/{number}/unmask", {**PHONE, **but})
+
+
+def looks(hotline: Hotline) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = hotline.get("auditor", "/audit/log", verb="ticket.unmask").json()["items"]
+    return found
+
+
+def test_a_look_shows_what_was_asked_for_and_nothing_more(hotline: Hotline) -> None:
+    number = hotline.submit()["number"]
+    shown = unmask(hotline, LEAD, number, fields=["contact_phone", "contact_phone", "enterprise"]).json()
+    told = {name: value for name, value in shown.items() if value is not None}
+    assert told == {"number": number, "contact_phone": "13847200001", "enterprise": "鹿城木业有限公司"}
+
+
+def test_the_auditor_sees_every_look_with_its_reason(hotline: Hotline, database: Database) -> None:
+    number = hotline.submit()["number"]
+    unmask(hotline, LEAD, number, reason="回拨13847200001核实")
+    (look,) = looks(hotline)
+    assert (look["subject"], look["fields"], look["role"]) == (number, ["contact_phone"], "unit_handler")
+    assert "13847200001" not in look["reason"]
+    events = hotline.get("dispatcher", f"/tickets/{number}/events").json()
+    assert events[-1]["payload"]["fields"] == ["contact_phone"]
+    assert access.verify(database) is None
+
+
+def test_a_look_needs_fields_and_a_real_reason(hotline: Hotline) -> None:
+    number = hotline.submit()["number"]
+    for but in ({"reason": "看看"}, {"fields": []}, {"fields": ["password"]}, {"reason": "　　　　　"}):
+        assert unmask(hotline, LEAD, number, **but).status_code == 422, but
+    for who in ("unit_leader@市工信局", "leader", "auditor", "admin", "channel@12345电话"):
+        assert unmask(hotline, who, number).status_code == 403, who
+    assert unmask(hotline, "unit_handler@市教育局", number).status_code == 404
+    assert looks(hotline) == []
+
+
+def test_looks_are_counted_by_person_and_hour_over_all_processes(hotline: Hotline) -> None:
+    number = hotline.submit()["number"]
+    office = hotline.client.app.state.office  # type: ignore[attr-defined]
+    most = office.settings.unmask_per_hour
+    for _ in range(most):
+        assert unmask(hotline, LEAD, number).status_code == 200
+    refused = unmask(hotline, LEAD, number)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-requests")
+    assert unmask(hotline, "operator", number).status_code == 200
+    assert len([look for look in access.entries(hotline.database) if look.role == "unit_handler"]) == most
+    with time_machine.travel(clock.now() + timedelta(minutes=61)):
+        assert unmask(hotline, LEAD, number).status_code == 200
+
+
+def test_units_get_of_a_veiled_caller_only_name_and_phone(hotline: Hotline) -> None:
+    veiled = hotline.submit(confidentiality="隐名", content=VEILED)["number"]
+    assert unmask(hotline, LEAD, veiled).json()["contact_phone"] == "13847200001"
+    for field in ("enterprise", "address", "content", "credit_code", "park"):
+        refused = unmask(hotline, LEAD, veiled, fields=["contact_phone", field])
+        assert (refused.status_code, field in str(refused.json()["errors"])) == (403, True)
+    hidden = hotline.submit(confidentiality="匿名", content=VEILED)["number"]
+    assert unmask(hotline, LEAD, hidden).status_code == 403
+    assert unmask(hotline, "operator", hidden, fields=["content"]).status_code == 200
+
+
+def test_the_callers_own_words_are_shown_only_by_a_look(hotline: Hotline) -> None:
+    content = "我是王大山，电话13847200001，学校欠我们货款两年了一直没有付。"
+    number = hotline.submit(content=content)["number"]
+    assert "13847200001" not in hotline.ticket(number)["content"]
+    assert unmask(hotline, "reviewer", number, fields=["content"]).json()["content"] == content
