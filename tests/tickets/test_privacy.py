@@ -44,7 +44,10 @@ def test_the_auditor_sees_every_look_with_its_reason(hotline: Hotline, database:
 
 def test_a_look_needs_fields_and_a_real_reason(hotline: Hotline) -> None:
     number = hotline.submit()["number"]
-    for but in ({"reason": "看看"}, {"fields": []}, {"fields": ["password"]}, {"reason": "　　　　　"}):
+    faulty: list[dict[str, Any]] = [
+        {"reason": "看看"}, {"fields": []}, {"fields": ["password"]}, {"reason": "　　　　　"},
+    ]  # fmt: skip
+    for but in faulty:
         assert unmask(hotline, LEAD, number, **but).status_code == 422, but
     for who in ("unit_leader@市工信局", "leader", "auditor", "admin", "channel@12345电话"):
         assert unmask(hotline, who, number).status_code == 403, who
