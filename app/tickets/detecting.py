@@ -41,6 +41,8 @@ SPOKEN_MOBILE = re.compile(
 LANDLINE = re.compile(rf"{ALONE}\(?(0[1-9]\d{{1,2}})\)?{GAP}(\d{{3,4}} ?\d{{4}})(?!\d){AMOUNT}")
 LOCAL_LINE = re.compile(rf"(?:电话|座机|固话)(?:号码|号)?[:是为 ]{{0,3}}([2-9]\d{{6,7}})(?!\d){AMOUNT}")
 IDENTITY = re.compile(rf"{ALONE}(\d(?:{GAP}\d){{16}}{GAP}[0-9Xx])(?![0-9A-Za-z]){AMOUNT}")
+# 登记管理部门、机构类别、行政区划（GB 32100-2015）。
+CREDIT_CODE = re.compile(r"[1-9][1-9][1-6]\d{5}")
 CALLED_IDENTITY = re.compile(
     rf"身份证(?:号码|号)?[:是为 ]{{0,3}}(\d(?:{GAP}\d){{13,16}}(?:{GAP}[0-9Xx])?)(?![0-9A-Za-z])"
 )
@@ -119,7 +121,8 @@ def _is_identity(text: str) -> bool:
 
 
 def _is_credit_code(text: str) -> bool:
-    return bool(uscc.is_valid(_digits(text)))
+    digits = _digits(text)
+    return bool(CREDIT_CODE.match(digits) and uscc.is_valid(digits))
 
 
 def _is_card(text: str) -> bool:
