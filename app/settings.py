@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     data_key: SecretStr = Field(
         SecretStr(""), description="个人信息加密密钥：32 字节的 base64；生产环境必填，开发环境自动生成到 var/"
     )
+    old_data_keys: SecretStr = Field(
+        SecretStr(""), description="换下来的数据密钥（base64，逗号分隔），只用来读旧数据和认旧查询码"
+    )
+    sealing_cipher: Literal["aes", "sm4"] = Field("aes", description="新数据用哪种算法加密：AES-256-GCM 或 SM4-GCM")
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(12345, ge=1, le=65535, description="监听端口")
     token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
@@ -69,6 +73,17 @@ class Settings(BaseSettings):
             raise ValueError("须为 32 个随机字节，可用 `hotline keys new-data-key` 生成")
         return value
 
+    @field_validator("old_data_keys")
+    @classmethod
+    def _old_keys_are_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            keys = _split_keys(value.get_secret_value())
+        except (binascii.Error, ValueError) as error:
+            raise ValueError("不是 base64（多把用逗号分隔）") from error
+        if any(len(key) != DATA_KEY_BYTES for key in keys):
+            raise ValueError(f"每把须为 {DATA_KEY_BYTES} 字节")
+        return value
+
     @model_validator(mode="after")
     def _production_is_guarded(self) -> "Settings":
         if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
@@ -89,9 +104,18 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def old_keys(self) -> tuple[bytes, ...]:
+        """The data keys that were replaced, the newest first as given."""
+        return _split_keys(self.old_data_keys.get_secret_value())
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether the data lives in a SQLite file."""
         return self.database_url.startswith("sqlite")
+
+
+def _split_keys(text: str) -> tuple[bytes, ...]:
+    return tuple(base64.b64decode(part, validate=True) for part in text.replace(",", " ").split())
 
 
 def _is_strong_secret(text: str) -> bool:

@@ -115,7 +115,10 @@ def preview(
     """
     _check_channel(form, caller)
     judged, judgement = _judged(form, office, clock.now())
-    known_by = (office.sealer.find_key(form.enterprise.name), office.sealer.find_key(form.enterprise.credit_code))
+    known_by = (
+        *office.sealer.find_keys(form.enterprise.name),
+        *office.sealer.find_keys(form.enterprise.credit_code),
+    )
     with office.database.read() as session:
         return advice.preview(session, caller, form, judged, judgement, office.desk, known_by)
 

@@ -72,7 +72,7 @@ def search(
         message = "至少输入两个汉字，或一个编号、数字、字母词"
         raise InvalidInputError(message, faults=(FieldFault("?q", message),))
     # A union, not an OR: the few tickets that match must be found first, not every ticket asked whether it matches.
-    found = _found(session, caller, words, sealer.find_key(asked)).subquery()
+    found = _found(session, caller, words, sealer.find_keys(asked)).subquery()
     statement = (
         select(Ticket, TicketText.title)
         .join(found, found.c.ticket_id == Ticket.id)
@@ -86,11 +86,11 @@ def search(
     return cut([(row[0], row[1]) for row in rows], limit, lambda row: [row[0].id])
 
 
-def _found(session: Session, caller: Caller, words: list[str], enterprise: str) -> Any:
+def _found(session: Session, caller: Caller, words: list[str], enterprise: tuple[str, ...]) -> Any:
     found = _matching(session, words)
     if caller.role.of_unit:
         return found
-    return union(found, select(TicketParty.ticket_id).where(TicketParty.enterprise_find == enterprise))
+    return union(found, select(TicketParty.ticket_id).where(TicketParty.enterprise_find.in_(enterprise)))
 
 
 def _matching(session: Session, words: list[str]) -> Any:

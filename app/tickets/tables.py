@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
+from app.tickets.sealed import Sealed
 
 
 class Ticket(Base):
@@ -122,14 +123,14 @@ class TicketParty(Base):
 
 
 class TicketText(Base):
-    """What was said: free text, which may hold personal data, apart from the facts."""
+    """What was said: free text, which may hold personal data; sealed, apart from the facts."""
 
     __tablename__ = "ticket_text"
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
-    title: Mapped[str] = mapped_column(Text)
-    content: Mapped[str] = mapped_column(Text)
-    complained_of: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Sealed)
+    content: Mapped[str] = mapped_column(Sealed)
+    complained_of: Mapped[str] = mapped_column(Sealed)
 
 
 class TicketArrears(Base):
@@ -214,13 +215,13 @@ class TicketEvent(Base):
 
 
 class TicketNote(Base):
-    """A reason or remark that a person wrote; events refer to it by id."""
+    """A reason or remark that a person wrote, sealed; events refer to it by id."""
 
     __tablename__ = "ticket_note"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed)
     written_by: Mapped[str] = mapped_column(String(32))
     written_at: Mapped[datetime] = mapped_column(UtcTime)
 

@@ -1,7 +1,11 @@
-"""The record of access with its chain, and on every ticket the last link of its own chain."""
+"""The record of access with its chain, on every ticket the last link of its own chain, free text sealed at rest."""
+
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from alembic import op
+
+from app.sealing import installed_sealer
 
 revision = "0010"
 down_revision = "0006"
@@ -12,6 +16,9 @@ LAST_EVENT = (
     "SELECT {column} FROM ticket_event e WHERE e.ticket_month = ticket.month AND e.ticket_id = ticket.id "
     "ORDER BY e.seq DESC LIMIT 1"
 )
+
+FREE_TEXT = (("ticket_text", "ticket_id", ("title", "content", "complained_of")), ("ticket_note", "id", ("text",)))
+BATCH = 500
 
 
 def upgrade() -> None:
@@ -45,10 +52,29 @@ def upgrade() -> None:
     op.add_column("ticket", sa.Column("last_hash", sa.String(length=64), nullable=False, server_default=""))
     seq, link = LAST_EVENT.format(column="e.seq"), LAST_EVENT.format(column="e.hash")
     op.execute(f"UPDATE ticket SET last_seq = coalesce(({seq}), 0), last_hash = coalesce(({link}), '')")  # noqa: S608
+    # Free text that was kept plain; an empty database needs no key.
+    _rewrite(lambda text: installed_sealer().seal(text))
 
 
 def downgrade() -> None:
+    _rewrite(lambda text: installed_sealer().open(text))
     op.drop_column("ticket", "last_hash")
     op.drop_column("ticket", "last_seq")
     op.drop_table("access_head")
     op.drop_table("access_log")
+
+
+def _rewrite(turn: Callable[[str], str]) -> None:
+    connection = op.get_bind()
+    for name, key, columns in FREE_TEXT:
+        rows = sa.table(name, sa.column(key), *(sa.column(column) for column in columns))
+        last = -1
+        while True:
+            statement = sa.select(rows).where(rows.c[key] > last).order_by(rows.c[key]).limit(BATCH)
+            found = connection.execute(statement).mappings().all()
+            for row in found:
+                values = {column: turn(row[column]) for column in columns}
+                connection.execute(sa.update(rows).where(rows.c[key] == row[key]).values(**values))
+            if not found:
+                break
+            last = found[-1][key]

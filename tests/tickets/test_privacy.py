@@ -4,10 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import time_machine
+from alembic import command
+from sqlalchemy import text
 
-from app import clock
+from app import clock, schema
 from app.accounts import audit as access
 from app.database import Database
+from app.tickets import audit
 from tests.builders import Hotline
 
 LEAD = "unit_handler@市工信局"
@@ -85,3 +88,40 @@ def test_the_callers_own_words_are_shown_only_by_a_look(hotline: Hotline) -> Non
     number = hotline.submit(content=content)["number"]
     assert "13847200001" not in hotline.ticket(number)["content"]
     assert unmask(hotline, "reviewer", number, fields=["content"]).json()["content"] == content
+
+
+def stored(database: Database, statement: str) -> str:
+    with database.read() as session:
+        return " ".join(str(value) for row in session.execute(text(statement)) for value in row)
+
+
+def test_what_was_said_and_written_lies_sealed(hotline: Hotline, database: Database) -> None:
+    number = hotline.submit(complained_of="某街道办")["number"]
+    unmask(hotline, LEAD, number, reason="核实拖欠货款的经过")
+    raw = stored(database, "SELECT * FROM ticket_text") + stored(database, "SELECT text FROM ticket_note")
+    assert not any(word in raw for word in ("货款", "课桌椅", "街道办", "核实", "话务员"))
+    assert hotline.ticket(number)["complained_of"] == "某街道办"
+    assert "核实拖欠货款的经过" in hotline.get("dispatcher", f"/tickets/{number}/events").text
+
+
+def test_the_search_index_holds_masked_words_only(hotline: Hotline, database: Database) -> None:
+    content = "我是王大山，电话138-4720-0001，住青松小区5栋1203，学校欠我们货款。"
+    number = hotline.submit(content=content)["number"]
+    index = stored(database, "SELECT words FROM ticket_search")
+    assert "青松" in index
+    assert not any(word in index for word in ("4720", "1203"))
+    assert [item["number"] for item in hotline.get("operator", "/search", q="青松小区").json()["items"]] == [number]
+
+
+def test_rows_from_before_are_sealed_by_the_migration_and_keep_their_chains(
+    hotline: Hotline, database: Database
+) -> None:
+    number = hotline.submit()["number"]
+    config = schema.alembic_config(database)
+    command.downgrade(config, "0006")
+    assert "课桌椅" in stored(database, "SELECT * FROM ticket_text")
+    command.upgrade(config, "0010")
+    assert "课桌椅" not in stored(database, "SELECT * FROM ticket_text")
+    assert "话务员判断" not in stored(database, "SELECT * FROM ticket_note")
+    assert "课桌椅" in hotline.ticket(number)["content"]
+    assert list(audit.verify(database)) == []
