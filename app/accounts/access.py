@@ -72,6 +72,7 @@ class Verb(StrEnum):
     TICKET_SIMILAR = "ticket.similar"
     TICKET_FILE = "ticket.file"
     TICKET_UNMASK = "ticket.unmask"
+    TICKET_REVIEW_TEXT = "ticket.review_text"
     TICKET_DISPATCH = "ticket.dispatch"
     TICKET_CORRECT = "ticket.correct"
     TICKET_ASK_INFO = "ticket.ask_info"
@@ -161,6 +162,7 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
         Role.UNIT_HANDLER: Rows.OWN_UNIT,
     },
+    Verb.TICKET_REVIEW_TEXT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_DISPATCH: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_CORRECT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_ASK_INFO: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),

@@ -36,6 +36,7 @@ from app.tickets.schemas import (
     TicketView,
 )
 from app.tickets.submission import NewTicket, RepeatKey, Stored
+from app.tickets.veiling import PUBLIC
 from app.tickets.views import explain_view, judgement_view, submitted_view
 from app.web import NO_CONTROL, PROBLEM, database_of
 
@@ -115,9 +116,14 @@ def preview(
     """
     _check_channel(form, caller)
     judged, judgement = _judged(form, office, clock.now())
+    veiled = judged.confidentiality != PUBLIC
     known_by = (
-        *office.sealer.find_keys(form.enterprise.name),
-        *office.sealer.find_keys(form.enterprise.credit_code),
+        ()
+        if veiled
+        else (
+            *office.sealer.find_keys(form.enterprise.name),
+            *office.sealer.find_keys(form.enterprise.credit_code),
+        )
     )
     with office.database.read() as session:
         return advice.preview(session, caller, form, judged, judgement, office.desk, known_by)
@@ -207,7 +213,7 @@ def list_tickets(
         state, tag, code, urgent, channel, external_number, kind, place, hardness, reworked, returned, updated_since
     )
     with office.database.read() as session:
-        return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), caller, rulebook)
+        return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), rulebook)
 
 
 @router.get("/search", summary="检索")
@@ -219,7 +225,7 @@ def search_tickets(
     """Tickets that hold every word (number, title, masked content), or whose enterprise has that name; newest first."""
     with office.database.read() as session:
         page = search.search(session, caller, q, office.sealer, cursor, limit)
-        return assembly.ticket_page(page, caller, office.desk.rulebook)
+        return assembly.ticket_page(page, office.desk.rulebook)
 
 
 @router.get("/triage", summary="待派单（需人工判断）")
@@ -230,7 +236,7 @@ def list_triage(
     """Tickets that wait for a dispatcher, the one due first first."""
     with office.database.read() as session:
         page = queries.triage(session, caller, cursor, limit)
-        return assembly.ticket_page(page, caller, office.desk.rulebook)
+        return assembly.ticket_page(page, office.desk.rulebook)
 
 
 @router.get("/overdue", summary="超期清单")
@@ -266,7 +272,7 @@ def list_due_soon(
 def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
     """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
     with office.database.read() as session:
-        return assembly.stuck_view(queries.stuck(session, caller), caller, office.desk.rulebook)
+        return assembly.stuck_view(queries.stuck(session, caller), office.desk.rulebook)
 
 
 @router.get("/desk", summary="热线自办环节队列")
@@ -281,7 +287,7 @@ def read_desk(
     """Tickets for which the hotline itself owes a step (派单、审核、回访 …), what is due first first."""
     with office.database.read() as session:
         page = queries.desk(session, caller, step, cursor, limit)
-        return assembly.ticket_page(page, caller, office.desk.rulebook)
+        return assembly.ticket_page(page, office.desk.rulebook)
 
 
 @router.get("/queue", summary="承办单位队列")
@@ -387,4 +393,4 @@ def read_events(
     """Everything that happened to the ticket, in order; the hotline's own staff see the reasons people wrote."""
     with office.database.read() as session:
         history = queries.history(session, number, caller)
-        return assembly.event_views(history, caller)
+        return assembly.event_views(history, caller, office.sealer)

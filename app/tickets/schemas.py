@@ -331,6 +331,7 @@ class TicketView(BaseModel):
     district: str | None
     title: str
     content: str
+    reviewed: str
     complained_of: str
     party: PartyView | None
     callback_wanted: bool

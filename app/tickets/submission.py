@@ -29,7 +29,6 @@ from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
-from app.tickets.masking import name_stem
 from app.tickets.schemas import Judgement
 from app.tickets.search import index_text
 from app.tickets.similar import store_signature
@@ -46,6 +45,7 @@ from app.tickets.tables import (
     TicketParty,
     TicketText,
 )
+from app.tickets.veiling import PUBLIC, telling
 from app.tickets.views import due_view, evidence_view
 
 
@@ -244,7 +244,11 @@ def _insert_details(session: Session, ticket_id: int, new: NewTicket) -> None:
     form = new.form
     session.execute(
         insert(TicketText).values(
-            ticket_id=ticket_id, title=form.title, content=form.content, complained_of=form.complained_of
+            ticket_id=ticket_id,
+            title=form.title,
+            content=form.content,
+            complained_of=form.complained_of,
+            reviewed="",
         )
     )
     if form.arrears:
@@ -298,10 +302,10 @@ def insert_note(session: Session, ticket_id: int, text: str, caller: Caller, at:
 def _to_hide(new: NewTicket) -> tuple[str, ...]:
     """Return the words by which the caller of a 隐名 or 匿名 appeal would be found."""
     enterprise, contact = new.form.enterprise, new.form.contact
-    if new.judged.confidentiality == "公开":
+    if new.judged.confidentiality == PUBLIC:
         return ()
-    words = (enterprise.name, contact.name, contact.phone, contact.email, enterprise.credit_code, enterprise.park)
-    return (*words, contact.address, name_stem(enterprise.name))
+    others = (contact.phone, contact.email, enterprise.credit_code, enterprise.park, contact.address)
+    return telling(enterprise.name, contact.name, *others)
 
 
 def _birth(new: NewTicket) -> list[Happening]:

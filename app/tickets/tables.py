@@ -123,7 +123,11 @@ class TicketParty(Base):
 
 
 class TicketText(Base):
-    """What was said: free text, which may hold personal data; sealed, apart from the facts."""
+    """What was said: free text, which may hold personal data; sealed, apart from the facts.
+
+    Attributes:
+        reviewed: 转办文本, what units read of a veiled caller's appeal once a dispatcher has gone over it; empty: not yet.
+    """
 
     __tablename__ = "ticket_text"
 
@@ -131,6 +135,7 @@ class TicketText(Base):
     title: Mapped[str] = mapped_column(Sealed)
     content: Mapped[str] = mapped_column(Sealed)
     complained_of: Mapped[str] = mapped_column(Sealed)
+    reviewed: Mapped[str] = mapped_column(Sealed)
 
 
 class TicketArrears(Base):

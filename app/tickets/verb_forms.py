@@ -65,6 +65,12 @@ class UnmaskForm(Form):
         return tuple(dict.fromkeys(value))
 
 
+class ReviewedTextForm(Form):
+    """What units are to read of a veiled caller's appeal (转办文本)."""
+
+    content: Content
+
+
 class InfoForm(Form):
     """What the enterprise is asked to add."""
 

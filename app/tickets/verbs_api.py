@@ -15,7 +15,18 @@ from app import clock
 from app.accounts.access import Caller, Role, Verb
 from app.accounts.api import Allow
 from app.errors import NotFoundError
-from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping, unmasking
+from app.tickets import (
+    dispatching,
+    handling,
+    hard,
+    queries,
+    receiving,
+    returning,
+    reviewed_text,
+    reviewing,
+    timekeeping,
+    unmasking,
+)
 from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
 from app.tickets.api import REFUSALS, IfMatch, Number, OfficeOf, UnitQuery, seen, version_of
 from app.tickets.audit import Watched
@@ -45,6 +56,7 @@ from app.tickets.verb_forms import (
     ReasonForm,
     ReassessForm,
     ReclassifyForm,
+    ReviewedTextForm,
     ReviewForm,
     RulingForm,
     SplitForm,
@@ -142,6 +154,15 @@ def restore(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Ve
 
 
 # 按责转办
+
+
+@router.post("/tickets/{number}/reviewed-text", summary="审定转办文本（隐名、匿名件）")
+def set_reviewed_text(
+    at: At, form: ReviewedTextForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REVIEW_TEXT))]
+) -> TicketView:
+    """Set what units read in place of the masked text; refused while it still holds what identifies the caller."""
+    sealer = at.office.sealer
+    return at.done(caller, lambda session, act: reviewed_text.set_reviewed_text(session, act, form, sealer))
 
 
 @router.post("/tickets/{number}/dispatch", summary="人工派单")

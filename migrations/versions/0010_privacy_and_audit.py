@@ -52,12 +52,14 @@ def upgrade() -> None:
     op.add_column("ticket", sa.Column("last_hash", sa.String(length=64), nullable=False, server_default=""))
     seq, link = LAST_EVENT.format(column="e.seq"), LAST_EVENT.format(column="e.hash")
     op.execute(f"UPDATE ticket SET last_seq = coalesce(({seq}), 0), last_hash = coalesce(({link}), '')")  # noqa: S608
+    op.add_column("ticket_text", sa.Column("reviewed", sa.Text(), nullable=False, server_default=""))
     # Free text that was kept plain; an empty database needs no key.
     _rewrite(lambda text: installed_sealer().seal(text))
 
 
 def downgrade() -> None:
     _rewrite(lambda text: installed_sealer().open(text))
+    op.drop_column("ticket_text", "reviewed")
     op.drop_column("ticket", "last_hash")
     op.drop_column("ticket", "last_seq")
     op.drop_table("access_head")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from alembic import command
 from sqlalchemy import text
@@ -125,3 +126,72 @@ def test_rows_from_before_are_sealed_by_the_migration_and_keep_their_chains(
     assert "话务员判断" not in stored(database, "SELECT * FROM ticket_note")
     assert "课桌椅" in hotline.ticket(number)["content"]
     assert list(audit.verify(database)) == []
+
+
+WHO_SEES = ("operator", "dispatcher", "reviewer", "supervisor", "leader", "auditor", LEAD, "unit_leader@市工信局")
+SOLE = {
+    "enterprise": {
+        "name": "包头市昆都仑区王大山小吃店",
+        "credit_code": "92150203MA0N1ABC2E",
+        "park": "稀土高新区大学园",
+        "size": "微型",
+    },
+    "contact": {"name": "王大山", "phone": "13847200001", "address": "青松小区5栋1203"},
+    "external_number": "REC-20261124-778",
+}
+TELLING = "我是王大山小吃店的王大山，大家叫我老王、王老板，店在稀土高新区大学园，学校欠我们货款。"
+SECRETS = ("王大山", "老王", "王老板", "大学园", "92150203MA0N1ABC2E", "REC-20261124-778", "9215", "1384720")
+
+
+@pytest.mark.parametrize("confidentiality", ["隐名", "匿名"])
+def test_a_veiled_sole_trader_is_told_to_nobody(hotline: Hotline, confidentiality: str) -> None:
+    number = hotline.submit(confidentiality=confidentiality, title="王大山反映欠款", content=TELLING, **SOLE)["number"]
+    for who in WHO_SEES:
+        for path in (f"/tickets/{number}", f"/tickets/{number}/events", f"/tickets/{number}/file", "/tickets"):
+            answer = hotline.get(who, path)
+            assert answer.status_code == 200, answer.text
+            assert not [word for word in SECRETS if word in answer.text], (who, path)
+    assert "学校欠我们货款" in hotline.ticket(number, LEAD)["content"]
+    for who in ("operator", "dispatcher", "auditor"):
+        assert hotline.get(who, "/search", q="包头市昆都仑区王大山小吃店").json()["items"] == []
+        assert hotline.get(who, "/search", q="王大山").json()["items"] == []
+
+
+def test_a_veiled_ticket_is_not_found_by_its_enterprise_among_similar_ones(hotline: Hotline) -> None:
+    plain = hotline.submit()["number"]
+    other = "我们厂门口的路灯坏了一个多月没有人修，晚上工人下班很不安全。"
+    hotline.submit(confidentiality="匿名", content=other, title="路灯")
+    third = hotline.submit(content="申请消防验收材料交了三次都被退回，窗口说法每次不同。", title="验收")["number"]
+    found = hotline.get("operator", f"/tickets/{plain}/similar").json()["items"]
+    assert [item["number"] for item in found if item["same_enterprise"]] == [third]
+
+
+def test_lists_show_no_title_of_what_is_veiled_or_special(hotline: Hotline) -> None:
+    hotline.submit(confidentiality="隐名", content=VEILED, title="鹿城木业反映欠款")
+    hotline.submit(type="举报", complained_of="包头市人民政府办公室", confidentiality="公开", title="反映王某某")
+    titles = [item["title"] for item in hotline.get("supervisor@special", "/tickets").json()["items"]]
+    assert sorted(titles) == ["（专办件，请打开查看）", "（隐名件，请打开查看）"]
+
+
+def test_units_read_the_reviewed_text_and_the_masked_one_until_then(hotline: Hotline) -> None:
+    number = hotline.submit(confidentiality="匿名", content=TELLING, **SOLE)["number"]
+    before = hotline.ticket(number, LEAD)
+    assert "店在" in before["content"]
+    told = {"content": "一家小微餐饮企业反映：某学校拖欠货款两年未付，请核实处理。"}
+    assert hotline.post("operator", f"/tickets/{number}/reviewed-text", told).status_code == 403
+    seen = hotline.post("dispatcher", f"/tickets/{number}/reviewed-text", told).json()
+    after = hotline.ticket(number, LEAD)
+    assert (after["content"], after["title"], after["reviewed"]) == (told["content"], "", "")
+    assert (seen["reviewed"], "学校欠我们货款" in seen["content"]) == (told["content"], True)
+
+
+@pytest.mark.parametrize(
+    "content", ["王大山反映学校欠款", "请打13847200001核实欠款", "大学园里的老王反映欠款", "店在钢铁大街36号"]
+)
+def test_a_text_that_still_names_the_caller_is_not_taken(hotline: Hotline, content: str) -> None:
+    number = hotline.submit(confidentiality="匿名", content=TELLING, **SOLE)["number"]
+    refused = hotline.post("dispatcher", f"/tickets/{number}/reviewed-text", {"content": content})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/content")
+    assert not [word for word in SECRETS if word in refused.text]
+    public = hotline.submit()["number"]
+    assert hotline.post("dispatcher", f"/tickets/{public}/reviewed-text", {"content": "学校欠款"}).status_code == 409
