@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app import clock, schema
 from app.accounts import api as accounts_api
+from app.accounts import audit_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
 from app.classify.drift import drift
@@ -103,6 +104,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.state.database, app.state.rulebook = office.database, office.desk.rulebook
     install_error_answers(app)
     app.include_router(accounts_api.router)
+    app.include_router(audit_api.router)
     app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
     app.include_router(tickets_api.router)
     app.include_router(verbs_api.router)

@@ -39,11 +39,16 @@ class Settings(BaseSettings):
     data_key: SecretStr = Field(
         SecretStr(""), description="个人信息加密密钥：32 字节的 base64；生产环境必填，开发环境自动生成到 var/"
     )
+    old_data_keys: SecretStr = Field(
+        SecretStr(""), description="换下来的数据密钥（base64，逗号分隔），只用来读旧数据和认旧查询码"
+    )
+    sealing_cipher: Literal["aes", "sm4"] = Field("aes", description="新数据用哪种算法加密：AES-256-GCM 或 SM4-GCM")
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(12345, ge=1, le=65535, description="监听端口")
     token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
     idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
     urge_hours: int = Field(4, ge=0, le=168, description="同一工单两次催办的最短间隔（小时）")
+    unmask_per_hour: int = Field(30, ge=1, le=1000, description="每人每小时查看完整信息的次数上限")
     body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
@@ -80,6 +85,17 @@ class Settings(BaseSettings):
             raise ValueError("须为 32 个随机字节，可用 `hotline keys new-data-key` 生成")
         return value
 
+    @field_validator("old_data_keys")
+    @classmethod
+    def _old_keys_are_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            keys = _split_keys(value.get_secret_value())
+        except (binascii.Error, ValueError) as error:
+            raise ValueError("不是 base64（多把用逗号分隔）") from error
+        if any(len(key) != DATA_KEY_BYTES for key in keys):
+            raise ValueError(f"每把须为 {DATA_KEY_BYTES} 字节")
+        return value
+
     @model_validator(mode="after")
     def _production_is_guarded(self) -> "Settings":
         if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
@@ -100,9 +116,18 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def old_keys(self) -> tuple[bytes, ...]:
+        """The data keys that were replaced, the newest first as given."""
+        return _split_keys(self.old_data_keys.get_secret_value())
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether the data lives in a SQLite file."""
         return self.database_url.startswith("sqlite")
+
+
+def _split_keys(text: str) -> tuple[bytes, ...]:
+    return tuple(base64.b64decode(part, validate=True) for part in text.replace(",", " ").split())
 
 
 def is_strong_secret(text: str) -> bool:

@@ -71,7 +71,8 @@ class Verb(StrEnum):
     TICKET_LIST = "ticket.list"
     TICKET_SIMILAR = "ticket.similar"
     TICKET_FILE = "ticket.file"
-    TICKET_CONTACT = "ticket.contact"
+    TICKET_UNMASK = "ticket.unmask"
+    TICKET_REVIEW_TEXT = "ticket.review_text"
     TICKET_DISPATCH = "ticket.dispatch"
     TICKET_CORRECT = "ticket.correct"
     TICKET_ASK_INFO = "ticket.ask_info"
@@ -133,6 +134,7 @@ class Verb(StrEnum):
     DUTY_CALL_RECORD = "duty_call.record"
     JOB_READ = "job.read"
     JOB_RUN = "job.run"
+    AUDIT_READ = "audit.read"
 
 
 HOTLINE = (Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK)
@@ -167,10 +169,11 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.TICKET_SIMILAR: _rows((*HOTLINE, Role.AUDITOR), Rows.ALL),
     # What units asked for and were told is between them and the hotline, not for channels.
     Verb.TICKET_FILE: {**_rows((*HOTLINE, Role.LEADER, Role.AUDITOR), Rows.ALL), **_UNIT_ROWS},
-    Verb.TICKET_CONTACT: {
+    Verb.TICKET_UNMASK: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK), Rows.ALL),
         Role.UNIT_HANDLER: Rows.OWN_UNIT,
     },
+    Verb.TICKET_REVIEW_TEXT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_DISPATCH: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_CORRECT: _rows((Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.TICKET_ASK_INFO: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
@@ -247,6 +250,8 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.DUTY_CALL_RECORD: _rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.ALL),
     Verb.JOB_READ: _rows((Role.ADMIN, *_WATCHERS), Rows.NOT_ROW_BOUND),
     Verb.JOB_RUN: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    # Nobody whose own looks stand in it.
+    Verb.AUDIT_READ: _rows((Role.AUDITOR,), Rows.NOT_ROW_BOUND),
 }
 
 

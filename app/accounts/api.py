@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts import service
 from app.accounts.access import Caller, Verb
+from app.accounts.audit import Access, Note, note_of, record
+from app.accounts.tables import Staff
 from app.errors import ForbiddenError, UnauthenticatedError
 from app.web import NO_CONTROL, database_of
 
@@ -78,21 +80,32 @@ def sign_in(request: Request, form: SignIn) -> Token:
         service.count_attempt(session, form.login)
     with database.read() as session:
         staff = service.find_staff(session, form.login)
-    if not service.verify_password(staff, form.password) or staff is None:
+    right = service.verify_password(staff, form.password)
+    if staff is None or not right:
+        with database.write() as session:
+            record(session, _refused(staff, form.login))
         raise UnauthenticatedError("登录名或密码不正确")
     with database.write() as session:
         token, expires = service.issue_token(session, staff, request.app.state.settings.token_hours)
+        record(session, Note(f"staff:{staff.id}", staff.role, Access.SIGN_IN, f"staff:{staff.id}"))
     return Token(token=token, expires_at=expires)
+
+
+def _refused(staff: Staff | None, login: str) -> Note:
+    """Return what is recorded of a failed sign-in; an unknown login by its hash, for people type passwords into it."""
+    subject = f"staff:{staff.id}" if staff else f"login:{service.digest(login)[:16]}"
+    return Note("", staff.role if staff else "", Access.SIGN_IN_REFUSED, subject)
 
 
 @router.delete("/session", status_code=204, summary="退出登录")
 def sign_out(
-    request: Request, _caller: Annotated[Caller, Depends(Allow(Verb.SESSION_END))], credentials: Credentials
+    request: Request, caller: Annotated[Caller, Depends(Allow(Verb.SESSION_END))], credentials: Credentials
 ) -> None:
     """End the token the request was made with."""
     if credentials:
         with database_of(request).write() as session:
             service.revoke_token(session, credentials.credentials)
+            record(session, note_of(caller, Access.SIGN_OUT, caller.reference))
 
 
 @router.get("/me", summary="我是谁")

@@ -1,8 +1,8 @@
-"""Staff, their tokens, and the keys of channels and bureaus' own systems. Only hashes of secrets are kept."""
+"""Staff, their tokens, the keys of channels and bureaus' own systems (only hashes of secrets), and the record of access."""
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
@@ -67,3 +67,39 @@ class LoginAttempt(Base):
     login_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     failures: Mapped[int] = mapped_column(default=0)
     last_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class AccessEntry(Base):
+    """One access to what must not be looked at unseen (个人信息保护法第五十四条 合规审计); append only, chained by hash.
+
+    Attributes:
+        seq: its place in the one chain of all processes, without gaps.
+        who: the caller's reference; no name.
+        subject: a ticket's number, a person's reference, or what was read or exported.
+        reason: why, in the person's words, with numbers masked; or the filters of a reading.
+    """
+
+    __tablename__ = "access_log"
+
+    seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcTime)
+    who: Mapped[str] = mapped_column(String(32))
+    role: Mapped[str] = mapped_column(String(20))
+    verb: Mapped[str] = mapped_column(String(24))
+    subject: Mapped[str] = mapped_column(String(64))
+    fields: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    prev_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = (Index(None, "who", "verb", "at"), Index(None, "subject", "seq"), Index(None, "verb", "seq"))
+
+
+class AccessHead(Base):
+    """The last link of the record of access: one row, locked by whoever writes the next link."""
+
+    __tablename__ = "access_head"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigId)
+    hash: Mapped[str] = mapped_column(String(64))

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from app import clock
 from app.accounts.access import SYSTEM
+from app.accounts.audit import record
+from app.cli.audit import note
 from app.errors import InvalidInputError
 from app.jobs import ledger
 from app.jobs.catalogue import make_runner
@@ -79,6 +81,8 @@ def report(
         found = queries.one(session, kind, period, SYSTEM)
         sheet = queries.sheet_of(session, found)
     target = output or Path(f"{found.kind}-{found.period}-{found.revision}.{form}")
+    with office.database.write() as session:
+        record(session, note(f"{found.kind}-{found.period}-{found.revision}.{form}", ""))
     match form:
         case "json":
             target.write_text(found.figures, encoding="utf-8")

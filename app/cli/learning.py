@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from app import clock
+from app.accounts.audit import record
+from app.cli.audit import note
 from app.errors import ConflictError
 from app.settings import load_settings
 from app.tickets.feedback import labelled
@@ -29,6 +31,8 @@ def export_feedback(
     """导出人工判定过的诉求（已遮蔽个人信息）作为语料；隐名、匿名和专办件不导出。"""
     office = open_office(load_settings())
     start = (since or EARLIEST).replace(tzinfo=clock.SHANGHAI)
+    with office.database.write() as session:
+        record(session, note("feedback", f"自 {start:%Y-%m-%d} 起的人工判定"))
     count = 0
     with office.database.read() as session, target.open("w", encoding="utf-8") as out:
         for row in labelled(session, office.sealer, office.desk.rulebook, start):

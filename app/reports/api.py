@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from app.accounts.access import Caller, Verb
 from app.accounts.api import Allow
+from app.accounts.audit import Access, note_of, record
 from app.errors import NotFoundError
 from app.reports import assessing, issuing, queries, render
 from app.reports.catalogue import BY_CODE, INDICATORS
@@ -102,6 +103,8 @@ def read_report(
         return Response(render.html(sheet, report.sha256), media_type="text/html; charset=utf-8")
     content = render.as_file(sheet, form)
     name = f"{report.kind}-{report.period}-{report.revision}.{form}"
+    with office.database.write() as session:
+        record(session, note_of(caller, Access.EXPORT, name))
     return Response(
         content, media_type=FILES[form],
         headers={"Content-Disposition": f'attachment; filename="{name}"'},

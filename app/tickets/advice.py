@@ -20,6 +20,7 @@ from app.tickets.returning import precedents
 from app.tickets.schemas import Judgement, MatterView, Preview, RulingView, SimilarPage, SimilarView, TurnView
 from app.tickets.similar import Found, Wanted, similar, wanted_for
 from app.tickets.tables import Ticket, TicketText
+from app.tickets.veiling import is_veiled, shown_title
 from app.tickets.views import unit_view
 
 SIMILAR_SHOWN = 10
@@ -125,17 +126,20 @@ def similar_page(session: Session, caller: Caller, number: str, desk: Desk, days
     text = session.get_one(TicketText, ticket.id)
     wanted = wanted_for(session, ticket, desk.signatures, clock.now(), days)
     found = similar(session, caller, wanted, limit)
-    return SimilarPage(number=number, items=[_view(item, (text.title, text.content), desk) for item in found])
+    own = ("", "") if is_veiled(ticket) else (text.title, text.content)
+    return SimilarPage(number=number, items=[_view(item, own, desk) for item in found])
 
 
 def _view(item: Found, own: tuple[str, str], desk: Desk) -> SimilarView:
     ticket, state, rulebook = item.ticket, State(item.ticket.state), desk.rulebook
     tag = rulebook.tag_by_code.get(ticket.tag)
-    shared = desk.signatures.shared_terms(*own, item.signature) if desk.signatures else []
+    # What a veiled caller's text shares with another may be its name.
+    tell = desk.signatures is not None and not is_veiled(ticket)
+    shared = desk.signatures.shared_terms(*own, item.signature) if tell and desk.signatures else []
     return SimilarView(
         number=ticket.number, relation=item.relation.value, score=round(item.score, 3),
         same_enterprise=item.same_enterprise, shared=[mask_text(term) for term in shared],
         state=state.value, state_label=state.label, tag=ticket.tag, tag_name=tag.name if tag else "",
         lead=unit_view(ticket.lead_unit, rulebook).name if ticket.lead_unit else None,
-        title=mask_text(item.title), accepted_at=ticket.accepted_at,
+        title=shown_title(ticket, item.title), accepted_at=ticket.accepted_at,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from app.paging import PAGE_DEFAULT
 from app.rulebook.shapes import LimitUnit, Rulebook
 from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
+from app.tickets.audit import Watched
 from app.tickets.forms import Kind, PreviewForm, TicketForm
 from app.tickets.intake import find_district, find_unit, judge
 from app.tickets.life_schemas import ExplainView
@@ -35,6 +36,7 @@ from app.tickets.schemas import (
     TicketView,
 )
 from app.tickets.submission import NewTicket, RepeatKey, Stored
+from app.tickets.veiling import PUBLIC
 from app.tickets.views import explain_view, judgement_view, submitted_view
 from app.web import NO_CONTROL, REFUSALS, Cursor, Limit, UnitQuery, database_of
 
@@ -103,7 +105,15 @@ def preview(
     """
     _check_channel(form, caller)
     judged, judgement = _judged(form, office, clock.now())
-    known_by = (office.sealer.find_key(form.enterprise.name), office.sealer.find_key(form.enterprise.credit_code))
+    veiled = judged.confidentiality != PUBLIC
+    known_by = (
+        ()
+        if veiled
+        else (
+            *office.sealer.find_keys(form.enterprise.name),
+            *office.sealer.find_keys(form.enterprise.credit_code),
+        )
+    )
     with office.database.read() as session:
         return advice.preview(session, caller, form, judged, judgement, office.desk, known_by)
 
@@ -192,7 +202,7 @@ def list_tickets(
         state, tag, code, urgent, channel, external_number, kind, place, hardness, reworked, returned, updated_since
     )
     with office.database.read() as session:
-        return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), caller, rulebook)
+        return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), rulebook)
 
 
 @router.get("/search", summary="检索")
@@ -204,7 +214,7 @@ def search_tickets(
     """Tickets that hold every word (number, title, masked content), or whose enterprise has that name; newest first."""
     with office.database.read() as session:
         page = search.search(session, caller, q, office.sealer, cursor, limit)
-        return assembly.ticket_page(page, caller, office.desk.rulebook)
+        return assembly.ticket_page(page, office.desk.rulebook)
 
 
 @router.get("/triage", summary="待派单（需人工判断）")
@@ -215,7 +225,7 @@ def list_triage(
     """Tickets that wait for a dispatcher, the one due first first."""
     with office.database.read() as session:
         page = queries.triage(session, caller, cursor, limit)
-        return assembly.ticket_page(page, caller, office.desk.rulebook)
+        return assembly.ticket_page(page, office.desk.rulebook)
 
 
 @router.get("/overdue", summary="超期清单")
@@ -251,7 +261,7 @@ def list_due_soon(
 def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
     """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
     with office.database.read() as session:
-        return assembly.stuck_view(queries.stuck(session, caller), caller, office.desk.rulebook)
+        return assembly.stuck_view(queries.stuck(session, caller), office.desk.rulebook)
 
 
 @router.get("/desk", summary="热线自办环节队列")
@@ -266,7 +276,7 @@ def read_desk(
     """Tickets for which the hotline itself owes a step (派单、审核、回访 …), what is due first first."""
     with office.database.read() as session:
         page = queries.desk(session, caller, step, cursor, limit)
-        return assembly.ticket_page(page, caller, office.desk.rulebook)
+        return assembly.ticket_page(page, office.desk.rulebook)
 
 
 @router.get("/queue", summary="承办单位队列")
@@ -337,7 +347,7 @@ def seen(session: Session, number: str, response: Response, office: Office, call
 
 @router.get("/tickets/{number}", summary="查看工单")
 def read_ticket(
-    number: Number, response: Response, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, response: Response, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> TicketView:
     """Where the ticket is, who has it, since when, why them, until when, and what happens next."""
     with office.database.read() as session:
@@ -346,7 +356,7 @@ def read_ticket(
 
 @router.get("/tickets/{number}/routing", summary="为什么派给它")
 def read_routing(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> RoutingView:
     """The explanation in Chinese, and every judgement with its versions."""
     with office.database.read() as session:
@@ -357,7 +367,7 @@ def read_routing(
 
 @router.get("/tickets/{number}/similar", summary="相似工单")
 def read_similar(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SIMILAR))],
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_SIMILAR))],
     days: Annotated[int, Query(ge=1, le=3650, description="已办结的只看这些天内受理的；在办的不限")] = advice.SIMILAR_DAYS,
     limit: Annotated[int, Query(ge=1, le=50, description="最多几件")] = advice.SIMILAR_SHOWN,
 ) -> SimilarPage:  # fmt: skip
@@ -368,9 +378,9 @@ def read_similar(
 
 @router.get("/tickets/{number}/events", summary="工单经过")
 def read_events(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> list[EventView]:
     """Everything that happened to the ticket, in order; the hotline's own staff see the reasons people wrote."""
     with office.database.read() as session:
         history = queries.history(session, number, caller)
-        return assembly.event_views(history, caller)
+        return assembly.event_views(history, caller, office.sealer)

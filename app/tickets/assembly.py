@@ -9,8 +9,8 @@ from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.list_schemas import NoticeView, OverdueLine, OverduePage, QueueCounts, QueueLine, QueuePage, StuckView
-from app.tickets.masking import hide_words, mask_code, mask_name, mask_phone, mask_text, name_stem
-from app.tickets.queries import Line, QueueRow, Stuck, Whole
+from app.tickets.masking import mask_code, mask_name, mask_phone, mask_text
+from app.tickets.queries import History, Line, QueueRow, Stuck, Whole
 from app.tickets.schemas import (
     ArrearsView,
     AttachmentView,
@@ -24,7 +24,8 @@ from app.tickets.schemas import (
     TicketView,
     TurnView,
 )
-from app.tickets.tables import Ticket, TicketEvent, TicketJudgement, TicketParty
+from app.tickets.tables import Reply, Ticket, TicketEvent, TicketJudgement, TicketParty
+from app.tickets.veiling import is_veiled, shown_title, veiled_text, words_to_hide
 from app.tickets.views import (
     EVENT_LABELS,
     HOTLINE_NAME,
@@ -37,19 +38,19 @@ from app.tickets.views import (
     unit_view,
 )
 
-PUBLIC = "公开"
 HARDNESS = {"": "", "proposed": "提请会商", "ruled": "疑难"}
-HIDDEN_TITLE = "（隐名件，请打开查看）"
 
 
 def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer) -> TicketView:
     """Return a ticket as a caller may see it.
 
-    A unit sees nothing of who appeals on a 隐名 or 匿名 ticket, in the text either; everybody sees numbers masked.
+    Nobody sees who appeals on a 隐名 or 匿名 ticket, in the text either; units see the text reviewed for them, once there
+    is one. Everybody sees numbers masked.
     """
     ticket, text = whole.ticket, whole.text
-    hidden = ticket.confidentiality != PUBLIC and caller.role.of_unit
-    words = identifying(whole.party, sealer) if hidden else ()
+    hidden = is_veiled(ticket)
+    words = words_to_hide(ticket, whole.party, sealer)
+    reviewed = bool(hidden and text.reviewed and caller.role.of_unit)
     tag = rulebook.tag_by_code.get(ticket.tag)
     state = State(ticket.state)
     return TicketView(
@@ -61,15 +62,18 @@ def ticket_view(whole: Whole, caller: Caller, rulebook: Rulebook, sealer: Sealer
         reworks=ticket.reworks, urges=ticket.urges, next=NEXT_STEPS[state], next_step=ticket.next_step,
         next_due_at=ticket.next_due_at, type=ticket.kind, urgent=ticket.urgent,
         confidentiality=ticket.confidentiality, channel=ticket.channel,
-        external_number=None if hidden else ticket.external_number, tag=tag_view(tag) if tag else None, gap=ticket.gap,
+        external_number=None if hidden and caller.role is not Role.CHANNEL else ticket.external_number,
+        tag=tag_view(tag) if tag else None, gap=ticket.gap,
         district=rulebook.district_by_code[ticket.district].name if ticket.district else None,
-        title=hide_words(mask_text(text.title), words), content=hide_words(mask_text(text.content), words),
-        complained_of=hide_words(mask_text(text.complained_of), words), party=None if hidden else _party(whole.party, sealer),
+        title=veiled_text("" if reviewed else text.title, words),
+        content=veiled_text(text.reviewed if reviewed else text.content, words),
+        reviewed="" if caller.role.of_unit or caller.role is Role.CHANNEL else veiled_text(text.reviewed, words),
+        complained_of=veiled_text(text.complained_of, words), party=None if hidden else _party(whole.party, sealer),
         callback_wanted=ticket.callback_wanted, arrears=_arrears(whole, hidden=hidden),
-        attachments=[AttachmentView(name=hide_words(item.name, words), media_type=item.media_type, size=item.size)
+        attachments=[AttachmentView(name=veiled_text(item.name, words), media_type=item.media_type, size=item.size)
                      for item in whole.attachments],
         parts=[part_view(part, rulebook) for part in whole.parts],
-        replies=[_reply(row, unit, rulebook) for row, unit in whole.replies],
+        replies=[_reply(row, unit, rulebook, words) for row, unit in whole.replies],
         accepted_at=ticket.accepted_at, dispatched_at=ticket.dispatched_at, updated_at=ticket.updated_at,
         version=ticket.version, rulebook_version=ticket.rulebook_version, model_version=ticket.model_version,
     )  # fmt: skip
@@ -86,16 +90,6 @@ def _arrears(whole: Whole, *, hidden: bool) -> ArrearsView | None:
     )
 
 
-def identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
-    """Return the words of a text by which its caller would be found."""
-    sealed = (
-        party.enterprise_name, party.contact_name, party.contact_phone, party.contact_email, party.credit_code, party.park,
-        party.address,
-    )  # fmt: skip
-    words = tuple(sealer.open(value) for value in sealed)
-    return (*words, name_stem(words[0]))
-
-
 def _party(party: TicketParty, sealer: Sealer) -> PartyView:
     return PartyView(
         enterprise=sealer.open(party.enterprise_name), credit_code=mask_code(sealer.open(party.credit_code)),
@@ -104,12 +98,11 @@ def _party(party: TicketParty, sealer: Sealer) -> PartyView:
     )  # fmt: skip
 
 
-def _reply(row: object, unit: str, rulebook: Rulebook) -> ReplyView:
+def _reply(row: Reply, unit: str, rulebook: Rulebook, words: tuple[str, ...]) -> ReplyView:
     names = ("stage", "result", "contacted_at", "contact_way", "planned_on", "written_at")
     values = {name: getattr(row, name) for name in names}
     return ReplyView(
-        unit=unit_view(unit, rulebook), content=mask_text(getattr(row, "content", "")),
-        plan=mask_text(getattr(row, "plan", "")), **values,
+        unit=unit_view(unit, rulebook), content=veiled_text(row.content, words), plan=veiled_text(row.plan, words), **values,
     )  # fmt: skip
 
 
@@ -118,19 +111,18 @@ def _tag_name(code: str, rulebook: Rulebook) -> str:
     return tag.name if tag else ""
 
 
-def ticket_page(page: Page[Line], caller: Caller, rulebook: Rulebook) -> TicketPage:
+def ticket_page(page: Page[Line], rulebook: Rulebook) -> TicketPage:
     """Return a page of tickets."""
-    return TicketPage(items=[_ticket_line(*row, caller, rulebook) for row in page.rows], next_cursor=page.next_cursor)
+    return TicketPage(items=[_ticket_line(*row, rulebook) for row in page.rows], next_cursor=page.next_cursor)
 
 
-def _ticket_line(ticket: Ticket, title: str, caller: Caller, rulebook: Rulebook) -> TicketLine:
-    hidden = ticket.confidentiality != PUBLIC and caller.role.of_unit
+def _ticket_line(ticket: Ticket, title: str, rulebook: Rulebook) -> TicketLine:
     state = State(ticket.state)
     return TicketLine(
         number=ticket.number, state=state.value, state_label=state.label, type=ticket.kind, tag=ticket.tag,
         tag_name=_tag_name(ticket.tag, rulebook), urgent=ticket.urgent,
         lead=unit_view(ticket.lead_unit, rulebook).name if ticket.lead_unit else None,
-        title=HIDDEN_TITLE if hidden else mask_text(title),
+        title=shown_title(ticket, title),
         accepted_at=ticket.accepted_at, due_at=ticket.due_at, next_step=ticket.next_step,
         next_due_at=ticket.next_due_at, updated_at=ticket.updated_at,
     )  # fmt: skip
@@ -155,7 +147,7 @@ def overdue_page(page: Page[Line], holders: dict[int, list[str]], moment: dateti
     return OverduePage(items=items, next_cursor=page.next_cursor)
 
 
-def stuck_view(found: Stuck, caller: Caller, rulebook: Rulebook) -> StuckView:
+def stuck_view(found: Stuck, rulebook: Rulebook) -> StuckView:
     """Return what is stuck."""
     notices = [
         NoticeView(
@@ -165,8 +157,8 @@ def stuck_view(found: Stuck, caller: Caller, rulebook: Rulebook) -> StuckView:
         for row in found.notices
     ]  # fmt: skip
     return StuckView(
-        unowned=[_ticket_line(*row, caller, rulebook) for row in found.unowned],
-        gaps=[_ticket_line(*row, caller, rulebook) for row in found.gaps],
+        unowned=[_ticket_line(*row, rulebook) for row in found.unowned],
+        gaps=[_ticket_line(*row, rulebook) for row in found.gaps],
         notices=notices,
     )
 
@@ -184,24 +176,23 @@ def queue_page(
 def _queue_line(row: QueueRow, moment: datetime, rulebook: Rulebook) -> QueueLine:
     return QueueLine(
         number=row.number, role=PART_ROLES[row.role], state=row.state, state_label=PART_STATES[row.state], type=row.kind,
-        tag=row.tag, tag_name=_tag_name(row.tag, rulebook), urgent=row.urgent,
-        title=mask_text(row.title) if row.confidentiality == PUBLIC else HIDDEN_TITLE, dispatched_at=row.dispatched_at,
-        due_at=row.due_at, next_step=row.next_step, next_due_at=row.next_due_at,
+        tag=row.tag, tag_name=_tag_name(row.tag, rulebook), urgent=row.urgent, title=shown_title(row, row.title),
+        dispatched_at=row.dispatched_at, due_at=row.due_at, next_step=row.next_step, next_due_at=row.next_due_at,
         overdue=bool(row.next_due_at and row.next_due_at < moment), updated_at=row.updated_at,
     )  # fmt: skip
 
 
-def event_views(history: tuple[list[TicketEvent], dict[int, str]], caller: Caller) -> list[EventView]:
+def event_views(history: History, caller: Caller, sealer: Sealer) -> list[EventView]:
     """Return events with their Chinese labels; reasons are for the hotline's own staff."""
-    events, notes = history
     own_staff = not caller.role.of_unit and caller.role is not Role.CHANNEL
-    return [_event_view(event, notes if own_staff else {}) for event in events]
+    words = words_to_hide(history.whole.ticket, history.whole.party, sealer) if own_staff else ()
+    return [_event_view(event, history.notes if own_staff else {}, words) for event in history.events]
 
 
-def _event_view(event: TicketEvent, notes: dict[int, str]) -> EventView:
+def _event_view(event: TicketEvent, notes: dict[int, str], words: tuple[str, ...]) -> EventView:
     payload = json.loads(event.payload)
     return EventView(
-        reason=mask_text(notes.get(payload.get("note") or 0, "")),
+        reason=veiled_text(notes.get(payload.get("note") or 0, ""), words),
         seq=event.seq, kind=event.kind, label=EVENT_LABELS[event.kind], at=event.at, actor=event.actor,
         payload=payload, hash=event.hash,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from app.tickets.tables import (
     Promise,
     Ruling,
     Ticket,
+    TicketParty,
     UnitRequest,
 )
 
@@ -26,6 +27,7 @@ class CaseFile:
     """Everything written about a ticket besides its events: requests, contacts, callbacks, promises, rulings, 会商."""
 
     ticket: Ticket
+    party: TicketParty
     requests: list[tuple[UnitRequest, str]]
     contacts: list[tuple[ContactAttempt, str]]
     callbacks: list[CallbackAttempt]
@@ -43,7 +45,8 @@ def case_file(session: Session, number: str, caller: Caller) -> CaseFile:
     Raises:
         NotFoundError: as for `one`.
     """
-    ticket = one(session, number, caller).ticket
+    whole = one(session, number, caller)
+    ticket = whole.ticket
     own = (Dispatch.unit == caller.unit,) if caller.role.of_unit else ()
 
     def with_unit(table: Any) -> list[Any]:
@@ -58,7 +61,7 @@ def case_file(session: Session, number: str, caller: Caller) -> CaseFile:
         return list(session.scalars(select(Ticket.number).where(column == ticket.id).order_by(Ticket.id)))
 
     return CaseFile(
-        ticket, with_unit(UnitRequest), with_unit(ContactAttempt), of_ticket(CallbackAttempt), of_ticket(Promise),
+        ticket, whole.party, with_unit(UnitRequest), with_unit(ContactAttempt), of_ticket(CallbackAttempt), of_ticket(Promise),
         of_ticket(Ruling), of_ticket(Conference), session.get(DirectAnswer, ticket.id), numbers(Ticket.parent_id),
         [] if caller.role.of_unit else numbers(Ticket.main_id),
     )  # fmt: skip

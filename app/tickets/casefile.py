@@ -7,7 +7,6 @@ from app.accounts.access import Caller
 from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.sla.calendar import WorkingCalendar
-from app.tickets.assembly import PUBLIC
 from app.tickets.case_queries import CaseFile
 from app.tickets.intake import Desk
 from app.tickets.life_schemas import (
@@ -30,6 +29,7 @@ from app.tickets.queries import Whole
 from app.tickets.schemas import RulingView, UnitView
 from app.tickets.standing import POLICY, Holder, Part, Standing, Stretch, late_at
 from app.tickets.tables import Conference, DirectAnswer, Ruling, Ticket, UnitRequest
+from app.tickets.veiling import is_veiled, veiled_text, words_to_hide
 from app.tickets.views import PART_ROLES, PART_STATES, holder_of, unit_view
 
 MINUTE = timedelta(minutes=1)
@@ -89,14 +89,16 @@ def _unit_clock(part: Part, now: datetime, rulebook: Rulebook, calendar: Working
 
 
 def case_file_view(found: CaseFile, caller: Caller, rulebook: Rulebook, sealer: Sealer) -> CaseFileView:
-    """Return what was written about a ticket; numbers called are masked, and hidden from units where the caller is."""
-    hidden = found.ticket.confidentiality != PUBLIC and caller.role.of_unit
+    """Return what was written about a ticket; numbers called are masked, and hidden where the caller is veiled."""
+    hidden = is_veiled(found.ticket)
+    words = words_to_hide(found.ticket, found.party, sealer)
+    from_units = hidden and caller.role.of_unit
     return CaseFileView(
         number=found.ticket.number,
-        requests=[_request(row, unit, rulebook) for row, unit in found.requests],
+        requests=[_request(row, unit, rulebook, words) for row, unit in found.requests],
         contacts=[
             AttemptView(
-                unit=unit_view(unit, rulebook), at=row.at, way=row.way, reached=row.reached, remark=mask_text(row.remark),
+                unit=unit_view(unit, rulebook), at=row.at, way=row.way, reached=row.reached, remark=veiled_text(row.remark, words),
                 phone="" if hidden else mask_phone(sealer.open(row.phone)),
             )
             for row, unit in found.contacts
@@ -105,20 +107,20 @@ def case_file_view(found: CaseFile, caller: Caller, rulebook: Rulebook, sealer: 
             CallbackView(
                 at=row.at, rework=row.rework, outcome=row.outcome, solved=row.solved, grade=row.grade,
                 process_grade=row.process_grade,
-                remark="" if hidden else mask_text(row.remark),
+                remark="" if from_units else veiled_text(row.remark, words),
             )
             for row in found.callbacks
         ],
         promises=[
             PromiseView(
-                id=row.id, unit=unit_view(row.unit, rulebook), what=mask_text(row.what), promised_on=row.promised_on,
+                id=row.id, unit=unit_view(row.unit, rulebook), what=veiled_text(row.what, words), promised_on=row.promised_on,
                 status=row.status, settled_at=row.settled_at,
             )
             for row in found.promises
         ],
         rulings=[ruling_view(row, rulebook) for row in found.rulings],
-        conferences=[_conference(row, rulebook) for row in found.conferences],
-        answered=_direct(found.answered, rulebook) if found.answered else None,
+        conferences=[_conference(row, rulebook, words) for row in found.conferences],
+        answered=_direct(found.answered, rulebook, words) if found.answered else None,
         children=found.children,
         joined=found.joined,
     )  # fmt: skip
@@ -128,12 +130,12 @@ def _named(code: str, rulebook: Rulebook) -> UnitView | None:
     return unit_view(code, rulebook) if code else None
 
 
-def _request(row: UnitRequest, unit: str, rulebook: Rulebook) -> RequestView:
+def _request(row: UnitRequest, unit: str, rulebook: Rulebook, words: tuple[str, ...]) -> RequestView:
     return RequestView(
         id=row.id, unit=unit_view(unit, rulebook), kind=row.kind, reason=row.reason, clause=row.clause,
-        explanation=mask_text(row.explanation), suggested=_named(row.suggested_unit, rulebook), days=row.days,
+        explanation=veiled_text(row.explanation, words), suggested=_named(row.suggested_unit, rulebook), days=row.days,
         until=row.until, arbitration=row.arbitration, status=row.status, ruling_due_at=row.ruling_due_at,
-        asked_at=row.asked_at, decided_at=row.decided_at, opinion=mask_text(row.opinion),
+        asked_at=row.asked_at, decided_at=row.decided_at, opinion=veiled_text(row.opinion, words),
     )  # fmt: skip
 
 
@@ -147,21 +149,21 @@ def ruling_view(row: Ruling, rulebook: Rulebook) -> RulingView:
     )  # fmt: skip
 
 
-def _conference(row: Conference, rulebook: Rulebook) -> ConferenceView:
+def _conference(row: Conference, rulebook: Rulebook, words: tuple[str, ...]) -> ConferenceView:
     steps = [
-        StepView(unit=unit_view(item["unit"], rulebook), what=item["what"], due_on=item["due_on"])
+        StepView(unit=unit_view(item["unit"], rulebook), what=veiled_text(item["what"], words), due_on=item["due_on"])
         for item in json.loads(row.steps)
     ]
     return ConferenceView(
-        level=row.level, held_at=row.held_at, conclusion=mask_text(row.conclusion), due_on=row.due_on, steps=steps,
+        level=row.level, held_at=row.held_at, conclusion=veiled_text(row.conclusion, words), due_on=row.due_on, steps=steps,
         participants=[unit_view(code, rulebook) for code in json.loads(row.participants)],
         lead=unit_view(row.lead, rulebook),
     )  # fmt: skip
 
 
-def _direct(row: DirectAnswer, rulebook: Rulebook) -> DirectAnswerView:
+def _direct(row: DirectAnswer, rulebook: Rulebook, words: tuple[str, ...]) -> DirectAnswerView:
     return DirectAnswerView(
-        way=row.way, partner=_named(row.partner, rulebook), result=row.result, content=mask_text(row.content),
+        way=row.way, partner=_named(row.partner, rulebook), result=row.result, content=veiled_text(row.content, words),
         answered_at=row.answered_at,
     )  # fmt: skip
 

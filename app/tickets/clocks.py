@@ -11,7 +11,7 @@ from app.database import Database
 from app.rulebook.shapes import LimitStep
 from app.sla.timer import dispatch_dues
 from app.tickets.acts import Opened, facts_of, happen, load_events, open_by_id, part_columns, settle, ticket_columns
-from app.tickets.events import first_broken_link
+from app.tickets.events import broken_link
 from app.tickets.fold import fold
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import State
@@ -39,9 +39,9 @@ class Difference:
 def differences(session: Session, ticket: Ticket) -> Iterator[Difference]:
     """Yield every column of a ticket and its parts that its events do not reproduce, and a broken chain."""
     events = load_events(session, ticket)
-    broken = first_broken_link(ticket.number, events)
+    broken = broken_link(ticket.number, events, (ticket.last_seq, ticket.last_hash))
     if broken is not None:
-        yield Difference(ticket.number, "hash", broken, None)
+        yield Difference(ticket.number, "hash", broken.seq, None)
         return
     standing = fold(facts_of(events))
     yield from _compare(ticket.number, ticket, ticket_columns(standing))

@@ -10,11 +10,10 @@ from app import clock
 from app.classify.corpus import Row
 from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
-from app.tickets.assembly import identifying
 from app.tickets.lifecycle import State
-from app.tickets.masking import hide_words, mask_text
 from app.tickets.schemas import Judgement
 from app.tickets.tables import Ticket, TicketJudgement, TicketParty, TicketText
+from app.tickets.veiling import identifying, veiled_text
 
 PERSON = "人工"
 STREAM_ROWS = 500
@@ -61,7 +60,7 @@ def _labelled(
     district = rulebook.district_by_code.get(ticket.district or "")
     return Row(
         id=f"feedback-{ticket.number}", batch=f"feedback-{clock.local(ticket.accepted_at):%Y%m}",
-        title=hide_words(mask_text(text.title), words), text=hide_words(mask_text(text.content), words),
+        title=veiled_text(text.title, words), text=veiled_text(text.content, words),
         tag=judgement.tag.code if judgement.tag else "", type=judgement.type, urgent=judgement.urgent,
         place=district.name if district else "", enterprise=True,
     )  # fmt: skip

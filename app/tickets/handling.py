@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts.access import Verb
 from app.accounts.tables import Staff
-from app.errors import ConflictError, FieldFault, ForbiddenError, InvalidInputError
+from app.errors import ConflictError, FieldFault, InvalidInputError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
@@ -17,7 +17,6 @@ from app.sla.timer import due
 from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_ticket, own_part, row_of, settle
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move
-from app.tickets.schemas import ContactView
 from app.tickets.standing import Part, Phase
 from app.tickets.submission import insert_note
 from app.tickets.tables import ContactAttempt, Promise, Reply, Ticket, TicketParty
@@ -26,7 +25,6 @@ from app.tickets.verb_forms import (
     AssignForm,
     ContactAttemptForm,
     InterimForm,
-    ReasonForm,
 )
 from app.tickets.views import due_view, unit_view
 
@@ -272,23 +270,3 @@ def _colleague(session: Session, login: str, unit: str, pointer: str) -> int:
         message = f"本单位没有登录名为“{login}”的在岗人员"
         raise InvalidInputError(message, faults=(FieldFault(pointer, message),))
     return found
-
-
-def view_contact(session: Session, act: Act, form: ReasonForm, sealer: Sealer) -> ContactView:
-    """Show the contact in full; the look, its reason and who looked are recorded.
-
-    Raises:
-        ForbiddenError: a unit asks for the contact of a 匿名 ticket; the hotline relays instead.
-    """
-    work = open_ticket(session, act, Verb.TICKET_CONTACT)
-    if work.ticket.confidentiality == "匿名" and act.caller.role.of_unit:
-        raise ForbiddenError("匿名交办件不向承办单位提供联系方式，请通过12345热线转达")
-    party = session.get_one(TicketParty, work.ticket.id)
-    note = insert_note(session, work.ticket.id, form.reason, act.caller, work.at)
-    happen(work, "contact_viewed", role=act.caller.role.value, note=note)
-    settle(session, work)
-    return ContactView(
-        enterprise=sealer.open(party.enterprise_name), credit_code=sealer.open(party.credit_code),
-        contact_name=sealer.open(party.contact_name), contact_phone=sealer.open(party.contact_phone),
-        contact_email=sealer.open(party.contact_email), address=sealer.open(party.address),
-    )  # fmt: skip

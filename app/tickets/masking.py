@@ -2,20 +2,27 @@
 
 import re
 
-MOBILE = re.compile(r"(?<!\d)(?:\+?86[- ]?)?(1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
-MAIL = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+\.[A-Za-z]{2,})")
-IDENTITY = re.compile(r"(?<![0-9A-Za-z])(\d{6})\d{8}(\d{3}[\dXx])(?![0-9A-Za-z])")
-BANK_CARD = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{4})(?!\d)")
-LANDLINE = re.compile(r"(?<!\d)(0\d{2,3}[- ]?)\d{3,4}(\d{4})(?!\d)")
+from app.tickets.detecting import find_personal
+
+# Without any of these a text holds nothing to be hidden; most titles end here.
+WORTH_LOOKING = re.compile(
+    r"[\d@＠]|[幺一][三四五六七八九]|[一二三四五六七八九十][号栋幢座]|单元|[A-Z][座栋]|[微薇威]信|qq|扣扣|vx|wx",
+    re.IGNORECASE,
+)
 
 
 def mask_text(text: str) -> str:
-    """Return free text with mobile, landline, identity and bank card numbers hidden in the middle."""
-    text = IDENTITY.sub(r"\1********\2", text)
-    text = BANK_CARD.sub(r"\1********\2", text)
-    text = MOBILE.sub(r"\1****\2", text)
-    text = MAIL.sub(r"****\1", text)
-    return LANDLINE.sub(r"\1****\2", text)
+    """Return free text with what `find_personal` finds in it hidden; masking a masked text changes nothing."""
+    if not WORTH_LOOKING.search(text):
+        return text
+    # What stood in another number's way may come to light once that one is hidden.
+    while finds := find_personal(text):
+        parts, end = [], 0
+        for find in finds:
+            parts += [text[end : find.begin], find.shown]
+            end = find.end
+        text = "".join((*parts, text[end:]))
+    return text
 
 
 def mask_name(name: str) -> str:

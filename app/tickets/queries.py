@@ -135,17 +135,27 @@ def _whole(session: Session, number: str, condition: ColumnElement[bool]) -> Who
     )
 
 
-def history(session: Session, number: str, caller: Caller) -> tuple[list[TicketEvent], dict[int, str]]:
+@dataclass(frozen=True)
+class History:
+    """A ticket's events in order, and the reasons people wrote by id."""
+
+    whole: Whole
+    events: list[TicketEvent]
+    notes: dict[int, str]
+
+
+def history(session: Session, number: str, caller: Caller) -> History:
     """Return a ticket's events in order, and the reasons people wrote by id.
 
     Raises:
         NotFoundError: as for `one`.
     """
-    ticket = one(session, number, caller).ticket
+    found = one(session, number, caller)
+    ticket = found.ticket
     statement = select(TicketEvent).where(TicketEvent.ticket_month == ticket.month, TicketEvent.ticket_id == ticket.id)
     events = list(session.scalars(statement.order_by(TicketEvent.seq)))
     notes = session.scalars(select(TicketNote).where(TicketNote.ticket_id == ticket.id))
-    return events, {note.id: note.text for note in notes}
+    return History(found, events, {note.id: note.text for note in notes})
 
 
 def judgements(session: Session, number: str, caller: Caller) -> tuple[Ticket, list[TicketJudgement]]:
@@ -349,13 +359,14 @@ class QueueRow(NamedTuple):
     number: str
     kind: str
     confidentiality: str
+    special_supervisor: int | None
     title: str
 
 
 _QUEUE_COLUMNS = (
     Dispatch.id, Dispatch.role, Dispatch.state, Dispatch.tag, Dispatch.urgent, Dispatch.dispatched_at, Dispatch.due_at,
     Dispatch.next_step, Dispatch.next_due_at, Dispatch.updated_at, Ticket.number, Ticket.kind, Ticket.confidentiality,
-    TicketText.title,
+    Ticket.special_supervisor, TicketText.title,
 )  # fmt: skip
 
 

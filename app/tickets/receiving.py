@@ -9,7 +9,6 @@ from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
 from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_by_id, open_ticket, settle
-from app.tickets.assembly import PUBLIC, identifying
 from app.tickets.dispatching import judge_again, waits_until
 from app.tickets.forms import DirectAnswerForm, OverrideForm, TicketForm
 from app.tickets.intake import Desk, find_unit, judge
@@ -19,6 +18,7 @@ from app.tickets.schemas import Judgement
 from app.tickets.search import index_text
 from app.tickets.submission import NewTicket, Origin, insert_direct_answer, insert_note, insert_ticket
 from app.tickets.tables import Ticket, TicketParty, TicketText
+from app.tickets.veiling import words_to_hide
 from app.tickets.verb_forms import ChildForm, InfoForm, MergeForm, ReasonForm, SplitForm, SupplementForm
 from app.tickets.views import judgement_view
 
@@ -53,11 +53,7 @@ def supplement(
     work.require(Move.SUPPLEMENT)
     text = session.get_one(TicketText, work.ticket.id)
     text.content = f"{text.content}\n（企业补充）{form.content}"
-    hidden = (
-        ()
-        if work.ticket.confidentiality == PUBLIC
-        else identifying(session.get_one(TicketParty, work.ticket.id), sealer)
-    )
+    hidden = words_to_hide(work.ticket, session.get_one(TicketParty, work.ticket.id), sealer)
     index_text(session, work.ticket.id, work.ticket.number, (text.title, text.content), hidden)
     happen(work, "supplemented", due=waits_until(work, desk).isoformat())
     judgement = judge_again(session, work, desk, form.reason)

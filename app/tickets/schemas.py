@@ -331,6 +331,7 @@ class TicketView(BaseModel):
     district: str | None
     title: str
     content: str
+    reviewed: str
     complained_of: str
     party: PartyView | None
     callback_wanted: bool
@@ -346,15 +347,20 @@ class TicketView(BaseModel):
     model_version: str
 
 
-class ContactView(BaseModel):
-    """The contact in full; each look is an event."""
+class UnmaskedView(BaseModel):
+    """The fields that were asked for, in full; None: not asked for. Each look is in the record of access."""
 
-    enterprise: str
-    credit_code: str
-    contact_name: str
-    contact_phone: str
-    contact_email: str
-    address: str
+    number: str
+    enterprise: str | None = None
+    credit_code: str | None = None
+    park: str | None = None
+    contact_name: str | None = None
+    contact_phone: str | None = None
+    contact_email: str | None = None
+    address: str | None = None
+    title: str | None = None
+    content: str | None = None
+    complained_of: str | None = None
 
 
 class EventView(BaseModel):

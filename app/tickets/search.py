@@ -17,9 +17,9 @@ from app.accounts.access import Caller, Verb
 from app.errors import FieldFault, InvalidInputError
 from app.paging import Page, cut, decode_cursor
 from app.sealing import Sealer
-from app.tickets.masking import hide_words, mask_text
 from app.tickets.queries import Line, visible
 from app.tickets.tables import Ticket, TicketParty, TicketText
+from app.tickets.veiling import unveiled, veiled_text
 
 RUNS = re.compile(r"[㐀-鿿]+|[A-Za-z0-9-]+")
 HAN = re.compile(r"[㐀-鿿]")
@@ -53,7 +53,7 @@ def index_text(session: Session, ticket_id: int, number: str, said: tuple[str, s
         said: title and content.
         hidden: words by which the caller of a 隐名 or 匿名 ticket would be found; not to be searched for.
     """
-    words = words_of(f"{number} " + hide_words(mask_text(" ".join(said)), hidden))
+    words = words_of(f"{number} " + veiled_text(" ".join(said), hidden))
     if session.get_bind().dialect.name == "sqlite":
         session.execute(delete(FTS).where(FTS.c.rowid == ticket_id))
         session.execute(insert(FTS).values(rowid=ticket_id, words=" ".join(words)))
@@ -74,7 +74,7 @@ def search(
         message = "至少输入两个汉字，或一个编号、数字、字母词"
         raise InvalidInputError(message, faults=(FieldFault("?q", message),))
     # A union, not an OR: the few tickets that match must be found first, not every ticket asked whether it matches.
-    found = _found(session, caller, words, sealer.find_key(asked)).subquery()
+    found = _found(session, caller, words, sealer.find_keys(asked)).subquery()
     statement = (
         select(Ticket, TicketText.title)
         .join(found, found.c.ticket_id == Ticket.id)
@@ -88,11 +88,13 @@ def search(
     return cut([(row[0], row[1]) for row in rows], limit, lambda row: [row[0].id])
 
 
-def _found(session: Session, caller: Caller, words: list[str], enterprise: str) -> Any:
+def _found(session: Session, caller: Caller, words: list[str], enterprise: tuple[str, ...]) -> Any:
     found = _matching(session, words)
     if caller.role.of_unit:
         return found
-    return union(found, select(TicketParty.ticket_id).where(TicketParty.enterprise_find == enterprise))
+    # Whoever chose not to be named is not found by its name.
+    named = select(TicketParty.ticket_id).join(Ticket, Ticket.id == TicketParty.ticket_id)
+    return union(found, named.where(TicketParty.enterprise_find.in_(enterprise), unveiled()))
 
 
 def _matching(session: Session, words: list[str]) -> Any:

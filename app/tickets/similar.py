@@ -20,6 +20,7 @@ from app.database import put
 from app.tickets.lifecycle import State
 from app.tickets.queries import visible
 from app.tickets.tables import Ticket, TicketKey, TicketParty, TicketSignature, TicketText
+from app.tickets.veiling import is_veiled, unveiled
 
 # Newest tickets looked at for each term, and candidates whose signatures are compared.
 TICKETS_A_TERM = 150
@@ -125,7 +126,11 @@ def _of_enterprise(wanted: Wanted) -> Select[Any]:
         for column in (TicketParty.enterprise_find, TicketParty.credit_code_find)
     ]
     return (
-        select(TicketParty.ticket_id).where(or_(*same)).order_by(TicketParty.ticket_id.desc()).limit(ENTERPRISE_TICKETS)
+        select(TicketParty.ticket_id)
+        .join(Ticket, Ticket.id == TicketParty.ticket_id)
+        .where(or_(*same), unveiled())
+        .order_by(TicketParty.ticket_id.desc())
+        .limit(ENTERPRISE_TICKETS)
     )
 
 
@@ -151,7 +156,7 @@ def wanted_for(session: Session, ticket: Ticket, maker: SignatureMaker, now: dat
     """Return what to look for to find tickets like a stored one."""
     text = session.get_one(TicketText, ticket.id)
     party = session.get_one(TicketParty, ticket.id)
-    enterprise = (party.enterprise_find, party.credit_code_find)
+    enterprise = () if is_veiled(ticket) else (party.enterprise_find, party.credit_code_find)
     signature = maker.signature(text.title, text.content)
     return Wanted(signature, enterprise, now - timedelta(days=days), ticket.id)
 

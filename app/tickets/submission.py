@@ -31,7 +31,6 @@ from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
-from app.tickets.masking import name_stem
 from app.tickets.schemas import Judgement
 from app.tickets.search import index_text
 from app.tickets.similar import store_signature
@@ -48,6 +47,7 @@ from app.tickets.tables import (
     TicketParty,
     TicketText,
 )
+from app.tickets.veiling import PUBLIC, telling
 from app.tickets.views import due_view, evidence_view
 
 
@@ -212,7 +212,7 @@ def _insert_row(session: Session, new: NewTicket, standing: Standing) -> int | N
         gap=new.judgement.gap, special_supervisor=new.special_supervisor if judged.state is State.SPECIAL or origin else None,
         accepted_at=standing.accepted_at, parent_id=origin.ticket_id if origin else None, urges=0,
         rulebook_version=new.judgement.rulebook_version, model_version=new.judgement.model_version,
-        created_by=new.caller.reference, version=1, updated_at=clock.now(),
+        created_by=new.caller.reference, last_seq=0, last_hash="", version=1, updated_at=clock.now(),
     )  # fmt: skip
     statement = _first_of_its_number(upsert_for(session))
     ticket_id: int | None = session.connection().execute(statement, row).scalar_one_or_none()
@@ -253,7 +253,7 @@ def _insert_party(session: Session, ticket_id: int, form: TicketForm, sealer: Se
 
 def _insert_details(session: Session, ticket_id: int, new: NewTicket) -> None:
     form = new.form
-    said = {"title": form.title, "content": form.content, "complained_of": form.complained_of}
+    said = {"title": form.title, "content": form.content, "complained_of": form.complained_of, "reviewed": ""}
     put(session, TicketText, [{"ticket_id": ticket_id, **said}])
     if form.arrears:
         put(session, TicketArrears, [{"ticket_id": ticket_id, **form.arrears.model_dump()}])
@@ -300,10 +300,10 @@ def insert_note(session: Session, ticket_id: int, text: str, caller: Caller, at:
 def _to_hide(new: NewTicket) -> tuple[str, ...]:
     """Return the words by which the caller of a 隐名 or 匿名 appeal would be found."""
     enterprise, contact = new.form.enterprise, new.form.contact
-    if new.judged.confidentiality == "公开":
+    if new.judged.confidentiality == PUBLIC:
         return ()
-    words = (enterprise.name, contact.name, contact.phone, contact.email, enterprise.credit_code, enterprise.park)
-    return (*words, contact.address, name_stem(enterprise.name))
+    others = (contact.phone, contact.email, enterprise.credit_code, enterprise.park, contact.address)
+    return telling(enterprise.name, contact.name, *others)
 
 
 def _birth(new: NewTicket) -> list[Happening]:

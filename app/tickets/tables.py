@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
+from app.tickets.sealed import Sealed
 
 
 class Ticket(Base):
@@ -79,6 +80,8 @@ class Ticket(Base):
     rulebook_version: Mapped[str] = mapped_column(String(12))
     model_version: Mapped[str] = mapped_column(String(64))
     created_by: Mapped[str] = mapped_column(String(32))
+    last_seq: Mapped[int] = mapped_column(Integer)
+    last_hash: Mapped[str] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(Integer)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
 
@@ -121,14 +124,19 @@ class TicketParty(Base):
 
 
 class TicketText(Base):
-    """What was said: free text, which may hold personal data, apart from the facts."""
+    """What was said: free text, which may hold personal data; sealed, apart from the facts.
+
+    Attributes:
+        reviewed: 转办文本, what units read of a veiled caller's appeal once a dispatcher has gone over it; empty: not yet.
+    """
 
     __tablename__ = "ticket_text"
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
-    title: Mapped[str] = mapped_column(Text)
-    content: Mapped[str] = mapped_column(Text)
-    complained_of: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Sealed)
+    content: Mapped[str] = mapped_column(Sealed)
+    complained_of: Mapped[str] = mapped_column(Sealed)
+    reviewed: Mapped[str] = mapped_column(Sealed)
 
 
 class TicketArrears(Base):
@@ -213,13 +221,13 @@ class TicketEvent(Base):
 
 
 class TicketNote(Base):
-    """A reason or remark that a person wrote; events refer to it by id."""
+    """A reason or remark that a person wrote, sealed; events refer to it by id."""
 
     __tablename__ = "ticket_note"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed)
     written_by: Mapped[str] = mapped_column(String(32))
     written_at: Mapped[datetime] = mapped_column(UtcTime)
 

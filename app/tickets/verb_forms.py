@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
 
 from app.tickets.forms import (
     AttachmentForm,
@@ -36,6 +36,39 @@ class ReasonForm(Form):
     """A verb that needs nothing but its reason."""
 
     reason: Reason
+
+
+class UnmaskField(StrEnum):
+    """What can be shown in full: the party's fields, and the caller's own words."""
+
+    ENTERPRISE = "enterprise"
+    CREDIT_CODE = "credit_code"
+    PARK = "park"
+    CONTACT_NAME = "contact_name"
+    CONTACT_PHONE = "contact_phone"
+    CONTACT_EMAIL = "contact_email"
+    ADDRESS = "address"
+    TITLE = "title"
+    CONTENT = "content"
+    COMPLAINED_OF = "complained_of"
+
+
+class UnmaskForm(Form):
+    """What is to be shown in full, and why; no more fields than are needed."""
+
+    fields: Annotated[tuple[UnmaskField, ...], Field(min_length=1, max_length=len(UnmaskField))]
+    reason: Annotated[str, Field(min_length=5, max_length=500), Clean, AfterValidator(not_blank)]
+
+    @field_validator("fields")
+    @classmethod
+    def _each_once(cls, value: tuple[UnmaskField, ...]) -> tuple[UnmaskField, ...]:
+        return tuple(dict.fromkeys(value))
+
+
+class ReviewedTextForm(Form):
+    """What units are to read of a veiled caller's appeal (转办文本)."""
+
+    content: Content
 
 
 class InfoForm(Form):

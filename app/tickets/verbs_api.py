@@ -15,9 +15,21 @@ from app import clock
 from app.accounts.access import Caller, Role, Verb
 from app.accounts.api import Allow
 from app.errors import NotFoundError
-from app.tickets import dispatching, handling, hard, queries, receiving, returning, reviewing, timekeeping
+from app.tickets import (
+    dispatching,
+    handling,
+    hard,
+    queries,
+    receiving,
+    returning,
+    reviewed_text,
+    reviewing,
+    timekeeping,
+    unmasking,
+)
 from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
 from app.tickets.api import IfMatch, Number, OfficeOf, seen, version_of
+from app.tickets.audit import Watched
 from app.tickets.case_queries import case_file
 from app.tickets.casefile import case_file_view, clock_view, enquiry_view, ruling_view
 from app.tickets.fold import fold
@@ -25,7 +37,7 @@ from app.tickets.forms import CorrectForm, DirectAnswerForm, DispatchForm
 from app.tickets.intake import find_unit
 from app.tickets.life_schemas import CaseFileView, ChildrenView, ClockView, EnquiryView, FindingView, ProposalView
 from app.tickets.office import Office
-from app.tickets.schemas import ContactView, Judgement, RulingView, TicketView
+from app.tickets.schemas import Judgement, RulingView, TicketView, UnmaskedView
 from app.tickets.verb_forms import (
     AnswerForm,
     ArbitrationForm,
@@ -44,6 +56,7 @@ from app.tickets.verb_forms import (
     ReasonForm,
     ReassessForm,
     ReclassifyForm,
+    ReviewedTextForm,
     ReviewForm,
     RulingForm,
     SplitForm,
@@ -51,9 +64,10 @@ from app.tickets.verb_forms import (
     SupplementForm,
     SupportForm,
     SuspensionForm,
+    UnmaskForm,
 )
 from app.tickets.views import unit_view
-from app.web import REFUSALS, UnitQuery
+from app.web import PROBLEM, REFUSALS, UnitQuery
 
 router = APIRouter(prefix="/api/v1", tags=["办理"], responses=REFUSALS)
 PRECEDENTS = 20
@@ -140,6 +154,15 @@ def restore(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Ve
 
 
 # 按责转办
+
+
+@router.post("/tickets/{number}/reviewed-text", summary="审定转办文本（隐名、匿名件）")
+def set_reviewed_text(
+    at: At, form: ReviewedTextForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REVIEW_TEXT))]
+) -> TicketView:
+    """Set what units read in place of the masked text; refused while it still holds what identifies the caller."""
+    sealer = at.office.sealer
+    return at.done(caller, lambda session, act: reviewed_text.set_reviewed_text(session, act, form, sealer))
 
 
 @router.post("/tickets/{number}/dispatch", summary="人工派单")
@@ -348,11 +371,16 @@ def settle_promise(
     return at.done(caller, lambda session, act: reviewing.settle_promise(session, act, promise, form))
 
 
-@router.post("/tickets/{number}/contact", summary="查看联系方式（留痕）")
-def contact(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CONTACT))]) -> ContactView:
-    """Show the contact in full; who looked and why is recorded."""
+@router.post(
+    "/tickets/{number}/unmask",
+    summary="查看完整信息（写理由、留痕、限次）",
+    responses={429: {"content": {PROBLEM: {}}}},
+)
+def unmask(at: At, form: UnmaskForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_UNMASK))]) -> UnmaskedView:
+    """Show named fields in full; who looked, at what and why is recorded, and so many looks an hour are given."""
+    per_hour = at.office.settings.unmask_per_hour
     with at.office.database.write() as session:
-        return handling.view_contact(session, at.act(caller), form, at.office.sealer)
+        return unmasking.unmask(session, at.act(caller), form, at.office.sealer, per_hour)
 
 
 # 查看
@@ -360,7 +388,7 @@ def contact(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Ve
 
 @router.get("/tickets/{number}/clock", summary="计时")
 def read_clock(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_READ))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> ClockView:
     """Both clocks: in whose hands the ticket has been, how long, what was late and whose lateness it is."""
     with office.database.read() as session:
@@ -371,7 +399,7 @@ def read_clock(
 
 @router.get("/tickets/{number}/file", summary="办理卷")
 def read_file(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_FILE))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_FILE))]
 ) -> CaseFileView:
     """Everything written about the ticket besides its events; a unit sees its own requests and contacts only."""
     with office.database.read() as session:
@@ -381,7 +409,7 @@ def read_file(
 
 @router.get("/tickets/{number}/check", summary="答复检查")
 def check_answer(
-    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REVIEW))]
+    number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_REVIEW))]
 ) -> list[FindingView]:
     """What the answer under review lacks, compared with the appeal and with other tickets' answers."""
     with office.database.read() as session:
@@ -417,7 +445,8 @@ def read_proposals(
 
 def _known(form: EnquiryForm, office: Office) -> None:
     """Refuse whoever does not know the code; an unknown number is told no more than a wrong code."""
-    if not hmac.compare_digest(office.sealer.enquiry_code(form.number), form.code.upper()):
+    codes = office.sealer.enquiry_codes(form.number)
+    if not any([hmac.compare_digest(code, form.code.upper()) for code in codes]):  # noqa: C419  all take the same time
         raise NotFoundError("编号或查询码不对，请核对受理时告知的编号和查询码")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -172,3 +173,24 @@ def test_replay_tells_which_open_tickets_would_move(hotline: Hotline, tmp_path: 
     assert "共 0 件" in same.stdout
     assert "共 1 件" in moved.stdout
     assert number in moved.stdout
+
+
+def test_audit_verifies_exports_and_checks(run: Run, tmp_path: Path) -> None:
+    assert run("audit", "verify").returncode == 0
+    short = run("audit", "export", str(tmp_path / "out"), "--reason", "查")
+    assert (short.returncode, "至少 5 个字" in short.stderr) == (1, True)
+    assert run("audit", "export", str(tmp_path / "out"), "--reason", "季度审计留存").returncode == 0
+    assert "完整" in run("audit", "import-check", str(tmp_path / "out")).stdout
+    (log,) = (tmp_path / "out").glob("access_log-*.jsonl")
+    log.write_text(log.read_text(encoding="utf-8").replace("季度", "年度"), encoding="utf-8")
+    checked = run("audit", "import-check", str(tmp_path / "out"))
+    assert (checked.returncode, log.name in checked.stdout) == (1, True)
+
+
+def test_audit_verify_ends_with_one_where_a_link_is_broken(run: Run, fresh_sqlite: str, tmp_path: Path) -> None:
+    run("audit", "export", str(tmp_path / "out"), "--reason", "季度审计留存")
+    with sqlite3.connect(fresh_sqlite.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE access_log SET who = 'cli:other'")
+    verified = run("audit", "verify")
+    assert verified.returncode == 1
+    assert "访问记录第 1 条：内容被改动" in verified.stdout

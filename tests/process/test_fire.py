@@ -20,7 +20,7 @@ from app.accounts.service import add_staff
 from app.database import WRITER_WAIT_SECONDS, Database
 from app.notify.tables import Outbox
 from app.settings import HOME
-from app.tickets.events import first_broken_link
+from app.tickets.events import broken_link
 from app.tickets.tables import Dispatch, Ticket, TicketEvent
 from tests.builders import PASSWORD, Hotline, ticket_form
 
@@ -177,7 +177,8 @@ def check_whole(url: str, taken: list[str]) -> None:
         assert len({ticket.number for ticket in tickets}) == len(tickets)
         for ticket in tickets:
             statement = select(TicketEvent).where(TicketEvent.ticket_id == ticket.id).order_by(TicketEvent.seq)
-            assert first_broken_link(ticket.number, list(session.scalars(statement))) is None
+            head = (ticket.last_seq, ticket.last_hash)
+            assert broken_link(ticket.number, list(session.scalars(statement)), head) is None
         parts = session.scalars(select(func.count()).select_from(Dispatch)).one()
         notices = session.scalars(select(func.count()).where(Outbox.kind == "ticket.dispatched")).one()
         assert parts == notices == 2 * len(tickets)

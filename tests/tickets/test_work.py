@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app import clock
 from app.database import Database
-from app.tickets.events import first_broken_link
+from app.tickets.events import Broken, broken_link
 from app.tickets.tables import TicketEvent
 from tests.builders import Hotline
 
@@ -118,7 +118,8 @@ def test_another_bureau_does_not_know_the_ticket_exists(hotline: Hotline) -> Non
 def test_contact_is_masked_and_every_full_look_is_recorded(hotline: Hotline) -> None:
     number = hotline.submit()["number"]
     party = hotline.ticket(number, LEAD)["party"]
-    full = hotline.post(LEAD, f"/tickets/{number}/contact", {"reason": "首次联系企业"}).json()
+    asked = {"fields": ["contact_name", "contact_phone"], "reason": "首次联系企业"}
+    full = hotline.post(LEAD, f"/tickets/{number}/unmask", asked).json()
     events = hotline.get("dispatcher", f"/tickets/{number}/events").json()
     assert (party["contact_name"], party["contact_phone"]) == ("王**", "138****0001")
     assert (full["contact_name"], full["contact_phone"]) == ("王大山", "13847200001")
@@ -131,8 +132,9 @@ def test_a_unit_sees_nothing_of_an_anonymous_caller(hotline: Hotline) -> None:
     seen = hotline.ticket(number, LEAD)
     assert seen["party"] is None
     assert not any(word in seen["content"] for word in ("鹿城木业", "王大山", "13847200001"))
-    assert hotline.post(LEAD, f"/tickets/{number}/contact", {"reason": "想联系"}).status_code == 403
-    assert hotline.post("operator", f"/tickets/{number}/contact", {"reason": "转达"}).status_code == 200
+    asked = {"fields": ["contact_phone"], "reason": "联系企业转达答复"}
+    assert hotline.post(LEAD, f"/tickets/{number}/unmask", asked).status_code == 403
+    assert hotline.post("operator", f"/tickets/{number}/unmask", asked).status_code == 200
 
 
 def test_the_history_is_one_unbroken_chain(hotline: Hotline, database: Database) -> None:
@@ -141,9 +143,10 @@ def test_the_history_is_one_unbroken_chain(hotline: Hotline, database: Database)
     hotline.post(LEAD, f"/tickets/{number}/reply", answer_form())
     with database.read() as session:
         events = list(session.scalars(select(TicketEvent).order_by(TicketEvent.seq)))
-    assert first_broken_link(number, events) is None
+    head = (events[-1].seq, events[-1].hash)
+    assert broken_link(number, events, head) is None
     events[2].payload = events[2].payload.replace("BT-", "XX-")
-    assert first_broken_link(number, events) == 3
+    assert broken_link(number, events, head) == Broken(number, 3, "changed")
 
 
 def triaged(hotline: Hotline, **but: Any) -> str:
