@@ -134,8 +134,8 @@ def _same_matter(other: type[Ticket]) -> ColumnElement[bool]:
     """
     mine, theirs = aliased(TicketParty), aliased(TicketParty)
     same = and_(
-        mine.ticket_id == Ticket.id, theirs.ticket_id == other.id, mine.enterprise_find != "",
-        mine.enterprise_find == theirs.enterprise_find,
+        mine.ticket_id == Ticket.id, theirs.ticket_id == other.id, mine.enterprise_group != "",
+        mine.enterprise_group == theirs.enterprise_group,
     )  # fmt: skip
     return and_(other.id != Ticket.id, other.tag == Ticket.tag, other.parent_id.is_(None), same)
 

@@ -108,6 +108,8 @@ def _anew(store: Store, row: Any, sealer: Sealer) -> dict[str, Any]:
         values[name] = told if isinstance(store.table.c[name].type, Sealed) else sealer.seal(told)
         if found_by:
             values[found_by] = sealer.find_key(told)
+    if "enterprise_find" in values:
+        values["enterprise_group"] = sealer.group_key(values["enterprise_find"])
     return values
 
 
