@@ -83,7 +83,7 @@ class Sealer:
         self._key = DataKey(key, cipher)
         self._keys = (self._key, *(DataKey(old) for old in old_keys))
         self._by_fingerprint = {each.fingerprint: each for each in reversed(self._keys)}
-        self.fingerprint = self._key.fingerprint
+        self.fingerprint, self.prefix = self._key.fingerprint, self._key.prefix
 
     def seal(self, plain: str) -> str:
         """Return the sealed form of a text; empty stays empty."""
@@ -108,7 +108,7 @@ class Sealer:
 
     def is_current(self, sealed: str) -> bool:
         """Whether a sealed form has the present key and cipher."""
-        return not sealed or sealed.partition(".")[0] == self._key.prefix
+        return not sealed or sealed.partition(".")[0] == self.prefix
 
     def find_key(self, plain: str) -> str:
         """Return the keyed hash under which a text can be searched; empty stays empty."""
@@ -117,6 +117,10 @@ class Sealer:
     def find_keys(self, plain: str) -> tuple[str, ...]:
         """Return the keyed hashes of a text under the present and the older keys; empty gives none."""
         return tuple(key.mac(plain.strip()).hex() for key in self._keys) if plain.strip() else ()
+
+    def group_key(self, find_key: str) -> str:
+        """Return what stands for a keyed hash in figures: equal ones stay equal; empty stays empty."""
+        return self._key.mac(f"group:{find_key}").hex() if find_key else ""
 
     def enquiry_code(self, number: str) -> str:
         """Return the code that, with its number, lets the enterprise look its case up; nothing of it is stored."""

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
     urge_hours: int = Field(4, ge=0, le=168, description="同一工单两次催办的最短间隔（小时）")
     unmask_per_hour: int = Field(30, ge=1, le=1000, description="每人每小时查看完整信息的次数上限")
+    retention_years: int = Field(5, ge=1, le=50, description="办结后保存个人信息和诉求内容的年数")
+    retention_report_years: int = Field(10, ge=1, le=50, description="举报件办结后保存的年数")
     body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")

@@ -19,6 +19,8 @@ from app.settings import HOME, Settings
 from app.tickets.office import Office, open_office
 from tests.builders import Hotline, ticket_form
 
+# One data key for all that the bench makes, so that what one part sealed the other can open.
+VAR = Path(tempfile.gettempdir()) / "hotline-bench-var"
 FIRST = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # Monday, 9:00 in Baotou
 GOOD = (
     "经核实并与企业当面沟通，所反映的问题已按规定处理完毕，企业经办人知晓结果并表示认可，后续如有问题可直接联系经办人。"
@@ -40,11 +42,11 @@ def at(hotline: Hotline, moment: datetime) -> Iterator[None]:
         yield
 
 
-def live(count: int, seed: int = 1) -> tuple[Office, list[str]]:
+def live(count: int, var_dir: Path = VAR, seed: int = 1) -> tuple[Office, list[str]]:
     """Let a number of appeals live; returns the office of a database of their own and the numbers they got."""
     dice = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="hotline-lives-"))
-    office = open_office(Settings(database_url=f"sqlite:///{folder / 'lives.sqlite3'}", var_dir=folder / "var"))
+    office = open_office(Settings(database_url=f"sqlite:///{folder / 'lives.sqlite3'}", var_dir=var_dir))
     schema.upgrade(office.database)
     texts = [row for row in corpus() if _is_dispatched(row["tag"], office)]
     with TestClient(create_app(office)) as client:

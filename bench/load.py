@@ -13,7 +13,6 @@ import random
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,7 +41,7 @@ from app.settings import HOME, Settings
 from app.supervision.ladder import propose
 from app.tickets.office import open_office
 from app.tickets.tables import Dispatch, Ticket
-from bench.lives import corpus
+from bench.lives import VAR, corpus
 
 START_SECONDS = 60
 Act = Callable[[http.client.HTTPConnection, int], int]
@@ -154,9 +153,6 @@ def served(url: str, processes: int) -> Iterator[tuple[int, subprocess.Popen[byt
     finally:
         running.terminate()
         running.wait(timeout=30)
-
-
-VAR = Path(tempfile.gettempdir()) / "hotline-bench-var"
 
 
 def _settings(url: str) -> dict[str, str]:

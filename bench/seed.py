@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, inspect, select, text
@@ -18,10 +20,12 @@ from sqlalchemy.orm import Session
 from app import clock, schema
 from app.accounts.tables import Staff
 from app.database import Base, Database
+from app.sealing import installed_sealer
 from app.tickets.events import link_hash
 from app.tickets.masking import mask_text
 from app.tickets.numbers import format_number
 from app.tickets.office import Office
+from app.tickets.sealed import Sealed
 from app.tickets.search import words_of
 from app.tickets.tables import (
     CallbackAttempt,
@@ -36,7 +40,7 @@ from app.tickets.tables import (
     TicketText,
     UnitRequest,
 )
-from bench.lives import live
+from bench.lives import VAR, live
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00)")
 REFERENCE = re.compile(r'"(note|request|reply|callback)":(\d+)')
@@ -46,6 +50,11 @@ TABLES = (
 )  # fmt: skip
 STAFF = tuple(item.key for item in inspect(Staff).column_attrs)
 OWN_IDS = {"note": TicketNote, "request": UnitRequest, "reply": Reply, "callback": CallbackAttempt}
+# What COPY must seal by itself, for it goes past the column types.
+SEALED = {
+    table.__tablename__: {column.key for column in table.__table__.columns if isinstance(column.type, Sealed)}
+    for table in TABLES
+}
 WEEK = timedelta(weeks=1)
 BATCH = 4000
 ENTERPRISES = 40_000
@@ -139,8 +148,10 @@ def cast(mould: Mould, week: dict[type[Base], list[Row]], events: list[Row], cou
             if "dispatch_id" in copy:
                 copy["dispatch_id"] = parts[copy["dispatch_id"]]
             found[name].append(copy)
-    found["ticket_party"][0]["enterprise_find"] = f"{ident * 7919 % ENTERPRISES:064d}"
+    enterprise = f"{ident * 7919 % ENTERPRISES:064d}"
+    found["ticket_party"][0] |= {"enterprise_find": enterprise, "enterprise_group": enterprise}
     found["ticket_event"] = _chain(events, ticket, renamed)
+    ticket |= {"last_seq": found["ticket_event"][-1]["seq"], "last_hash": found["ticket_event"][-1]["hash"]}
     found["ticket_search"] = [{"ticket_id": ident, "words": [number.lower(), *mould.words]}]
     return found
 
@@ -167,7 +178,7 @@ def _chain(events: list[Row], ticket: Row, renamed: dict[tuple[str, int], int]) 
 def copies(found: list[Mould], count: int, years: int) -> Iterator[tuple[Mould, int]]:
     """Yield which life is cast how many weeks back: closed ones over the years, open ones in the last weeks only."""
     closed, opened = [each for each in found if not each.is_open], [each for each in found if each.is_open]
-    waiting = int(count * OPEN_SHARE)
+    waiting = int(count * OPEN_SHARE) if opened else 0
     weeks = max(years * 52, 1)
     for index in range(count - waiting):
         yield closed[index % len(closed)], weeks - index * weeks // max(count - waiting, 1)
@@ -212,19 +223,33 @@ class Writer:
     def _copy(self, connection: Any, name: str, rows: list[Row]) -> None:
         names = list(rows[0])
         columns = ", ".join(f'"{each}"' for each in names)
-        vector = name == "ticket_search"
+        vector, sealed = name == "ticket_search", SEALED.get(name, set())
         with connection.connection.driver_connection.cursor().copy(f'COPY "{name}" ({columns}) FROM STDIN') as copy:
             for row in rows:
-                copy.write_row([_lexemes(row[each]) if vector and each == "words" else row[each] for each in names])
+                copy.write_row(
+                    [
+                        _lexemes(row[each])
+                        if vector and each == "words"
+                        else _sealed(row[each])
+                        if each in sealed
+                        else row[each]
+                        for each in names
+                    ]
+                )
+
+
+@lru_cache(maxsize=10_000)
+def _sealed(value: str) -> str:
+    return installed_sealer().seal(value)
 
 
 def _lexemes(words: list[str]) -> str:
     return " ".join(f"'{word}'" for word in words)
 
 
-def seed(database: Database, count: int, years: int) -> float:
+def seed(database: Database, count: int, years: int, lives: int = LIVES, var_dir: Path = VAR) -> float:
     """Fill a migrated database; returns work orders a second, the living of the lives not counted."""
-    office, numbers = live(LIVES)
+    office, numbers = live(lives, var_dir)
     found = moulds(office, numbers)
     counter = Counter(*_taken(database))
     _staff(database, office)

@@ -37,6 +37,7 @@ class Access(StrEnum):
     SPECIAL_READ = "ticket.read_special"
     EXPORT = "export"
     AUDIT_READ = "audit.read"
+    ERASURE = "erasure"
 
     @property
     def label(self) -> str:
@@ -52,6 +53,7 @@ LABELS = {
     Access.SPECIAL_READ: "查看专办件",
     Access.EXPORT: "导出",
     Access.AUDIT_READ: "查阅访问记录",
+    Access.ERASURE: "到期清除",
 }
 
 

@@ -1,6 +1,7 @@
 """hotline staff | keys: people, channel keys and the data key."""
 
 import secrets
+from itertools import islice
 from typing import Annotated, get_args
 
 import typer
@@ -13,16 +14,18 @@ from app.accounts import service
 from app.accounts.access import Role
 from app.accounts.tables import ApiKey, Staff
 from app.database import Database
-from app.errors import InvalidInputError
+from app.errors import ConflictError, InvalidInputError
 from app.rulebook.loader import load_rulebook
-from app.sealing import new_data_key
+from app.sealing import load_sealer, new_data_key
 from app.settings import load_settings
+from app.tickets import rekeying
 from app.tickets.forms import Channel
 from app.tickets.intake import find_unit
 
 staff_app = typer.Typer(help="人员账号", no_args_is_help=True)
 keys_app = typer.Typer(help="渠道与承办单位系统的密钥、数据密钥", no_args_is_help=True)
 console = Console()
+FAULTS_SHOWN = 20
 FIRST_ACCOUNTS = (
     ("operator", "话务员（试用）", Role.OPERATOR, "", False),
     ("dispatcher", "派单员（试用）", Role.DISPATCHER, "", False),
@@ -140,3 +143,21 @@ def revoke_key(name: Annotated[str, typer.Argument(help="密钥名称")]) -> Non
 def data_key() -> None:
     """生成一把数据密钥，用于 HOTLINE_DATA_KEY。"""
     typer.echo(new_data_key())
+
+
+@keys_app.command("rotate")
+def rotate() -> None:
+    """把全部加密数据换成现在的密钥和算法；分批进行，中断后再执行会接着做，做完逐项核验。
+
+    先把新密钥设为 HOTLINE_DATA_KEY、旧密钥放进 HOTLINE_OLD_DATA_KEYS，重启全部进程，再执行。
+    """
+    settings = load_settings()
+    sealer, database = load_sealer(settings), _database()
+    total = rekeying.rotate(database, sealer, lambda table, count: console.print(f"… {table} {count}"))
+    faults = list(islice(rekeying.verify(database, sealer), FAULTS_SHOWN))
+    database.dispose()
+    for fault in faults:
+        console.print(f"{fault.table} {fault.key} {fault.column}：{fault.message}")
+    if faults:
+        raise ConflictError("核验没有通过，旧密钥请继续保留")
+    console.print(f"已换 {total} 行，核验通过；密钥 {sealer.prefix}")

@@ -23,9 +23,9 @@ REASON_MIN_CHARS = 5
 WHO_MAX_CHARS = 32
 
 
-def note(subject: str, reason: str) -> Note:
-    """Return what is recorded of an export at the command line: the account of the machine stands for the person."""
-    return Note(f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], "", Access.EXPORT, subject, reason)
+def note(subject: str, reason: str, verb: Access = Access.EXPORT) -> Note:
+    """Return what is recorded of an act at the command line: the account of the machine stands for the person."""
+    return Note(f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], "", verb, subject, reason)
 
 
 def _tell(what: str) -> Callable[[int], None]:

@@ -150,7 +150,7 @@ def _same_matter(mine: type[Ticket], other: type[Ticket], period: Period) -> Sel
         .join(my_party, my_party.ticket_id == mine.id)
         .join(
             their_party,
-            and_(their_party.enterprise_find == my_party.enterprise_find, their_party.enterprise_find != ""),
+            and_(their_party.enterprise_group == my_party.enterprise_group, their_party.enterprise_group != ""),
         )
         .join(other, other.id == their_party.ticket_id)
         .where(

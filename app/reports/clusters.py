@@ -61,7 +61,7 @@ def clusters(session: Session, period: Period) -> list[list[Appeal]]:
 def _appeals(session: Session, period: Period) -> Iterator[Appeal]:
     statement = (
         select(
-            Ticket.id, Ticket.number, Ticket.tag, Ticket.lead_unit, TicketParty.enterprise_find, TicketSignature.packed
+            Ticket.id, Ticket.number, Ticket.tag, Ticket.lead_unit, TicketParty.enterprise_group, TicketSignature.packed
         )
         .join(TicketSignature, TicketSignature.ticket_id == Ticket.id)
         .join(TicketParty, TicketParty.ticket_id == Ticket.id)

@@ -52,18 +52,18 @@ def repeaters(session: Session, period: Period) -> list[dict[str, Any]]:
     """Return the work orders of enterprises that appealed three times or more within 30 days, lately in this period."""
     since = period.ends - RECENT
     recent = (_submitted(since, period.ends), ordinary())
-    open_names = (TicketParty.enterprise_find != "", Ticket.confidentiality.not_in(SECRET))
+    open_names = (TicketParty.enterprise_group != "", Ticket.confidentiality.not_in(SECRET))
     often = (
-        select(TicketParty.enterprise_find)
+        select(TicketParty.enterprise_group)
         .join(Ticket, Ticket.id == TicketParty.ticket_id)
         .where(*recent, *open_names)
-        .group_by(TicketParty.enterprise_find)
+        .group_by(TicketParty.enterprise_group)
         .having(func.count() >= OFTEN, func.max(Ticket.accepted_at) >= period.begins)
     )
     statement = (
-        select(TicketParty.enterprise_find, Ticket.number, Ticket.tag)
+        select(TicketParty.enterprise_group, Ticket.number, Ticket.tag)
         .join(Ticket, Ticket.id == TicketParty.ticket_id)
-        .where(*recent, *open_names, TicketParty.enterprise_find.in_(often))
+        .where(*recent, *open_names, TicketParty.enterprise_group.in_(often))
         .order_by(Ticket.id)
     )
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)

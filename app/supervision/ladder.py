@@ -182,7 +182,7 @@ def _repeated(rule: SupervisionRule, days: Days) -> list[ColumnElement[bool]]:
     times = (
         select(func.count())
         .select_from(mine)
-        .join(theirs, and_(theirs.enterprise_find == mine.enterprise_find, theirs.enterprise_find != ""))
+        .join(theirs, and_(theirs.enterprise_group == mine.enterprise_group, theirs.enterprise_group != ""))
         .join(other, other.id == theirs.ticket_id)
         .where(
             mine.ticket_id == Ticket.id, other.tag == Ticket.tag, other.parent_id.is_(None),

@@ -86,6 +86,7 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
     Raises:
         NotFoundError: there is none, or the caller may not know of it.
         PreconditionFailedError: somebody changed it since the caller looked.
+        ConflictError: it is past its term, its persons and words are gone.
     """
     statement = select(Ticket).where(Ticket.number == act.number, visible(act.caller, verb)).with_for_update()
     ticket = session.scalar(statement)
@@ -93,6 +94,10 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
         raise NotFoundError(f"没有工单 {act.number}，或您无权查看")
     if act.if_match is not None and act.if_match != ticket.version:
         raise PreconditionFailedError(f"工单已被他人更新（现为第 {ticket.version} 版），请刷新后再操作")
+    if ticket.anonymised_at is not None:
+        raise ConflictError(
+            "此件已过保存期限，个人信息和内容已清除，不能再办理；有新情况请登记新诉求", code="anonymised"
+        )
     return opened(session, ticket, act.caller)
 
 

@@ -86,7 +86,8 @@ def index_missing(session: Session, maker: SignatureMaker) -> int:
     statement = (
         select(TicketText)
         .outerjoin(TicketSignature, TicketSignature.ticket_id == TicketText.ticket_id)
-        .where(TicketSignature.ticket_id.is_(None))
+        .join(Ticket, Ticket.id == TicketText.ticket_id)
+        .where(TicketSignature.ticket_id.is_(None), Ticket.anonymised_at.is_(None))
         .limit(INDEX_BATCH)
     )
     texts = session.scalars(statement).all()

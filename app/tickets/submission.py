@@ -240,9 +240,10 @@ def due_of(dues: tuple[Due, ...], step: LimitStep) -> Due | None:
 
 def _insert_party(session: Session, ticket_id: int, form: TicketForm, sealer: Sealer) -> None:
     enterprise, contact = form.enterprise, form.contact
+    find = sealer.find_key(enterprise.name)
     row = {
-        "ticket_id": ticket_id, "enterprise_name": sealer.seal(enterprise.name),
-        "enterprise_find": sealer.find_key(enterprise.name), "credit_code": sealer.seal(enterprise.credit_code),
+        "ticket_id": ticket_id, "enterprise_name": sealer.seal(enterprise.name), "enterprise_find": find,
+        "enterprise_group": sealer.group_key(find), "credit_code": sealer.seal(enterprise.credit_code),
         "credit_code_find": sealer.find_key(enterprise.credit_code), "enterprise_size": enterprise.size,
         "park": sealer.seal(enterprise.park), "contact_name": sealer.seal(contact.name),
         "contact_phone": sealer.seal(contact.phone), "phone_find": sealer.find_key(contact.phone),

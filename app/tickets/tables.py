@@ -80,6 +80,7 @@ class Ticket(Base):
     rulebook_version: Mapped[str] = mapped_column(String(12))
     model_version: Mapped[str] = mapped_column(String(64))
     created_by: Mapped[str] = mapped_column(String(32))
+    anonymised_at: Mapped[datetime | None] = mapped_column(UtcTime)
     last_seq: Mapped[int] = mapped_column(Integer)
     last_hash: Mapped[str] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(Integer)
@@ -105,13 +106,19 @@ class Ticket(Base):
 
 
 class TicketParty(Base):
-    """Who appeals: sealed columns, with keyed hashes where they must be found again."""
+    """Who appeals: sealed columns, with keyed hashes where they must be found again.
+
+    Attributes:
+        enterprise_group: a hash of `enterprise_find`, equal for one enterprise's appeals: figures count repeats by it, and it
+            stays when the party is emptied. Nothing is found by it.
+    """
 
     __tablename__ = "ticket_party"
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
     enterprise_name: Mapped[str] = mapped_column(Text)
     enterprise_find: Mapped[str] = mapped_column(String(64), index=True)
+    enterprise_group: Mapped[str] = mapped_column(String(64), index=True)
     credit_code: Mapped[str] = mapped_column(Text)
     credit_code_find: Mapped[str] = mapped_column(String(64), index=True)
     enterprise_size: Mapped[str] = mapped_column(String(8))

@@ -8,15 +8,15 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import Caller, Verb
+from app.accounts.access import Verb
 from app.accounts.audit import Access, hold_to_rate, note_of, record
 from app.errors import FieldFault, ForbiddenError
 from app.sealing import Sealer
 from app.tickets.acts import Act, happen, open_ticket, own_part, settle
-from app.tickets.masking import mask_text
 from app.tickets.schemas import UnmaskedView
 from app.tickets.submission import insert_note
 from app.tickets.tables import Ticket, TicketParty, TicketText
+from app.tickets.veiling import identifying, veiled_text
 from app.tickets.verb_forms import UnmaskField, UnmaskForm
 
 PER = timedelta(hours=1)
@@ -43,13 +43,16 @@ def unmask(session: Session, act: Act, form: UnmaskForm, sealer: Sealer, per_hou
         own_part(work)
         _allowed_to_units(work.ticket, form.fields)
     values = _values(session, work.ticket.id, form.fields, sealer)
-    note = insert_note(session, work.ticket.id, form.reason, act.caller, work.at)
     names = tuple(field.value for field in form.fields)
+    # The record is never cleared, so nobody's name comes into it.
+    words = identifying(session.get_one(TicketParty, work.ticket.id), sealer)
+    entry = note_of(act.caller, Access.UNMASK, work.ticket.number, veiled_text(form.reason, words), names)
+    note = insert_note(session, work.ticket.id, form.reason, act.caller, work.at)
     happen(work, "contact_viewed", role=act.caller.role.value, fields=list(names), note=note)
     settle(session, work)
-    session.flush()
     # Last, for everybody who records something waits from here to the commit.
-    _count_and_record(session, act.caller, work.ticket.number, form, per_hour)
+    hold_to_rate(session, act.caller.reference, Access.UNMASK, clock.now() - PER, per_hour)
+    record(session, entry)
     return UnmaskedView(number=work.ticket.number, **values)
 
 
@@ -71,9 +74,3 @@ def _values(session: Session, ticket_id: int, fields: tuple[UnmaskField, ...], s
         else sealer.open(getattr(party, COLUMNS.get(field, field.value)))
         for field in fields
     }
-
-
-def _count_and_record(session: Session, caller: Caller, number: str, form: UnmaskForm, per_hour: int) -> None:
-    hold_to_rate(session, caller.reference, Access.UNMASK, clock.now() - PER, per_hour)
-    names = tuple(field.value for field in form.fields)
-    record(session, note_of(caller, Access.UNMASK, number, mask_text(form.reason), names))

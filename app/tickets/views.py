@@ -56,6 +56,7 @@ EVENT_LABELS = {
     "signed": "签收",
     "assigned": "分派经办人",
     "contacted": "联系企业",
+    "anonymised": "到期清除个人信息和内容",
     "text_reviewed": "审定转办文本",
     "contact_viewed": "查看完整信息",
     "interim_replied": "阶段答复",

@@ -47,11 +47,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_head")),
     )
     op.bulk_insert(head, [{"id": 1, "seq": 0, "hash": ""}])
+    op.add_column("ticket", sa.Column("anonymised_at", sa.DateTime(timezone=True), nullable=True))
     # The default fills the rows that are there; the service always writes both.
     op.add_column("ticket", sa.Column("last_seq", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("ticket", sa.Column("last_hash", sa.String(length=64), nullable=False, server_default=""))
     seq, link = LAST_EVENT.format(column="e.seq"), LAST_EVENT.format(column="e.hash")
     op.execute(f"UPDATE ticket SET last_seq = coalesce(({seq}), 0), last_hash = coalesce(({link}), '')")  # noqa: S608
+    op.add_column(
+        "ticket_party", sa.Column("enterprise_group", sa.String(length=64), nullable=False, server_default="")
+    )
+    _group_parties()
+    op.create_index(op.f("ix_ticket_party_enterprise_group"), "ticket_party", ["enterprise_group"])
     op.add_column("ticket_text", sa.Column("reviewed", sa.Text(), nullable=False, server_default=""))
     # Free text that was kept plain; an empty database needs no key.
     _rewrite(lambda text: installed_sealer().seal(text))
@@ -60,10 +66,23 @@ def upgrade() -> None:
 def downgrade() -> None:
     _rewrite(lambda text: installed_sealer().open(text))
     op.drop_column("ticket_text", "reviewed")
+    op.drop_index(op.f("ix_ticket_party_enterprise_group"), table_name="ticket_party")
+    op.drop_column("ticket_party", "enterprise_group")
+    op.drop_column("ticket", "anonymised_at")
     op.drop_column("ticket", "last_hash")
     op.drop_column("ticket", "last_seq")
     op.drop_table("access_head")
     op.drop_table("access_log")
+
+
+def _group_parties() -> None:
+    connection = op.get_bind()
+    rows = sa.table("ticket_party", sa.column("enterprise_find"), sa.column("enterprise_group"))
+    for find in connection.scalars(
+        sa.select(rows.c.enterprise_find).distinct().where(rows.c.enterprise_find != "")
+    ).all():
+        group = installed_sealer().group_key(find)
+        connection.execute(sa.update(rows).where(rows.c.enterprise_find == find).values(enterprise_group=group))
 
 
 def _rewrite(turn: Callable[[str], str]) -> None:

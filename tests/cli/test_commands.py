@@ -194,3 +194,17 @@ def test_audit_verify_ends_with_one_where_a_link_is_broken(run: Run, fresh_sqlit
     verified = run("audit", "verify")
     assert verified.returncode == 1
     assert "访问记录第 1 条：内容被改动" in verified.stdout
+
+
+def test_keys_rotate_needs_the_old_key_and_verifies(run: Run) -> None:
+    new, old = run("keys", "new-data-key").stdout.strip(), run("keys", "new-data-key").stdout.strip()
+    rotated = run("keys", "rotate", HOTLINE_DATA_KEY=new, HOTLINE_OLD_DATA_KEYS=old, HOTLINE_SEALING_CIPHER="sm4")
+    assert (rotated.returncode, "核验通过" in rotated.stdout, "sm4:" in rotated.stdout) == (0, True, True)
+    bad = run("keys", "rotate", HOTLINE_DATA_KEY=new, HOTLINE_OLD_DATA_KEYS="不是密钥")
+    assert (bad.returncode, "HOTLINE_OLD_DATA_KEYS" in bad.stderr) == (1, True)
+
+
+def test_retention_wants_exactly_one_choice_and_says_what_it_did(run: Run) -> None:
+    assert run("retention").returncode == 1
+    assert "共 0 件" in run("retention", "--dry-run").stdout
+    assert "已清除 0 件" in run("retention", "--apply").stdout

@@ -1,0 +1,39 @@
+"""hotline retention: what is past its term loses its persons and its words."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.accounts.audit import Access, record
+from app.cli.audit import note
+from app.errors import InvalidInputError
+from app.settings import load_settings
+from app.tickets import retention as service
+from app.tickets.office import open_office
+
+console = Console()
+
+
+def retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只列出会清除多少件")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="清除，不能恢复")] = False,
+) -> None:
+    """清除已过保存期限的办结件中的个人信息和诉求内容；事实、时限、评价和事件链保留。"""
+    if dry_run == apply:
+        raise InvalidInputError("--dry-run 与 --apply 须且只能选一个")
+    settings = load_settings()
+    office = open_office(settings)
+    if dry_run:
+        found = Counter(item.kind for item in service.every_due(office.database, settings))
+        console.print(
+            "".join(f"{kind} {count} 件；" for kind, count in sorted(found.items())) + f"共 {found.total()} 件"
+        )
+    else:
+        count = service.apply(office.database, settings, office.sealer, lambda done: console.print(f"… {done}"))
+        if count:
+            with office.database.write() as session:
+                record(session, note("retention", f"清除已过保存期限的 {count} 件", Access.ERASURE))
+        console.print(f"已清除 {count} 件")
+    office.database.dispose()

@@ -1,0 +1,158 @@
+"""What is past its term: persons and words go, facts, figures and chains stay; nothing goes before its time."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, select, text
+from sqlalchemy.orm import Session
+
+from app.database import Database
+from app.reports import issuing
+from app.reports.periods import CutOffs, Span, parse
+from app.tickets import audit, rekeying, retention
+from app.tickets.clocks import rebuild
+from app.tickets.office import Office
+from app.tickets.tables import Ticket, TicketParty
+from tests.builders import Hotline
+from tests.reports.history import make_history
+from tests.tickets.test_life import START, at, call, do, ok, reviewed
+from tests.tickets.test_work import triaged
+
+FIVE_YEARS = datetime(2031, 11, 2, 1, 30, tzinfo=UTC)
+SAID = {
+    "contact": {"name": "王大山", "phone": "13847200001", "email": "wang@example.com", "address": "青松小区5栋"},
+    "attachments": [{"name": "鹿城木业合同.pdf", "media_type": "application/pdf", "size": 1, "sha256": "a" * 64}],
+    "external_number": "REC-778", "complained_of": "某学校",
+}  # fmt: skip
+GONE = (
+    "鹿城木业",
+    "王大山",
+    "13847200001",
+    "wang@",
+    "青松",
+    "课桌椅",
+    "货款",
+    "REC-778",
+    "某学校",
+    "约定分两期",
+    "话务员判断",
+)
+
+
+@pytest.fixture
+def closed(hotline: Hotline) -> str:
+    """A work order closed on a Monday of 2026."""
+    with at(hotline, START):
+        number = reviewed(hotline)
+        ok(do(hotline, "callback", number, "callback", call(remark="王大山表示满意")))
+    return number
+
+
+def everything(database: Database) -> str:
+    """Return all rows of all tables as one text, sealed values opened."""
+    with database.read() as session:
+        names = [
+            name for name in inspect(session.get_bind()).get_table_names() if not name.startswith("ticket_search_")
+        ]
+        rows = [row for name in names for row in session.execute(select(text("*")).select_from(text(name)))]
+        return " ".join(str(value) for row in rows for value in row) + _opened(session)
+
+
+def _opened(session: Session) -> str:
+    return " ".join(
+        str(value)
+        for store in rekeying.stores()
+        for row in session.execute(select(*(store.table.c[name] for name in store.columns)))
+        for value in row
+    )
+
+
+def clear(office: Office) -> int:
+    return retention.apply(office.database, office.settings, office.sealer, lambda _: None)
+
+
+def test_nothing_goes_before_its_time_and_a_dry_run_changes_nothing(
+    hotline: Hotline, office: Office, closed: str
+) -> None:
+    with at(hotline, FIVE_YEARS - timedelta(days=1)):
+        assert list(retention.every_due(office.database, office.settings)) == []
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        before = everything(office.database)
+        assert [item.number for item in retention.every_due(office.database, office.settings)] == [closed]
+        assert everything(office.database) == before
+
+
+def test_persons_and_words_go_and_facts_and_chains_stay(hotline: Hotline, office: Office) -> None:
+    with at(hotline, START):
+        number = hotline.submit(**SAID)["number"]
+        ok(do(hotline, "operator", number, "unmask", {"fields": ["contact_phone"], "reason": "核对鹿城木业电话"}))
+        ok(do(hotline, "operator", number, "withdraw", {"reason": "王大山说已收到货款"}))
+        facts = hotline.ticket(number)
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert clear(office) == 1
+        left = everything(office.database)
+        assert [word for word in GONE if word in left] == []
+        seen = hotline.ticket(number)
+        assert (seen["content"], seen["external_number"]) == (retention.TOMBSTONE, None)
+        for name in ("state", "tag", "accepted_at", "dispatched_at", "due_at", "rulebook_version"):
+            assert seen[name] == facts[name], name
+        assert hotline.get("dispatcher", f"/tickets/{number}/events").json()[-1]["label"] == "到期清除个人信息和内容"
+        assert list(audit.verify(office.database)) == []
+        assert list(rebuild(office.database, check=True)) == []
+
+
+def test_what_is_cleared_is_found_no_more_and_nothing_can_be_done_to_it(
+    hotline: Hotline, office: Office, closed: str
+) -> None:
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert clear(office) == 1
+        assert clear(office) == 0
+        for asked in ("鹿城木业有限公司", "课桌椅"):
+            assert hotline.get("operator", "/search", q=asked).json()["items"] == []
+        assert [item["number"] for item in hotline.get("operator", "/search", q=closed).json()["items"]] == [closed]
+        refused = do(hotline, "operator", closed, "unmask", {"fields": ["contact_phone"], "reason": "再看看电话"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "anonymised")
+
+
+def test_open_work_orders_stay_and_reports_have_a_term_of_their_own(hotline: Hotline, office: Office) -> None:
+    with at(hotline, START):
+        hotline.submit()
+        tip = triaged(hotline, type="举报")
+        body = {"reason": "核实为骚扰电话"}
+        assert do(hotline, "dispatcher", tip, "invalidate", body).status_code == 200
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert list(retention.every_due(office.database, office.settings)) == []
+    with at(hotline, START.replace(year=2036) + timedelta(days=1)):
+        assert [item.number for item in retention.every_due(office.database, office.settings)] == [tip]
+
+
+def headline(office: Office, week: str) -> Any:
+    with office.database.read() as session:
+        maker = issuing.maker_of(session, office.desk, office.settings)
+        return json.loads(issuing.build(maker, parse(Span.WEEK, week, CutOffs())))["headline"]
+
+
+def test_every_figure_is_the_same_afterwards(hotline: Hotline, office: Office) -> None:
+    make_history(hotline, seed=7, number=24)
+    with at(hotline, FIVE_YEARS + timedelta(days=90)):
+        before = {week: headline(office, week) for week in ("2026-W45", "2026-W46")}
+        assert clear(office) > 3
+        assert {week: headline(office, week) for week in before} == before
+        assert list(audit.verify(office.database)) == []
+
+
+def test_a_clearing_broken_off_goes_on(hotline: Hotline, office: Office, closed: str) -> None:
+    with at(hotline, START):
+        second = reviewed(hotline)
+        ok(do(hotline, "callback", second, "callback", call()))
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        with office.database.write() as session:
+            first = session.scalars(select(Ticket.id).where(Ticket.number == closed)).one()
+            retention.anonymise(session, first, office.sealer)
+        assert clear(office) == 1
+        with office.database.read() as session:
+            rows = list(session.scalars(select(TicketParty)))
+        assert [row.enterprise_find for row in rows] == ["", ""]
+        assert len({row.enterprise_group for row in rows} - {office.sealer.find_key("鹿城木业有限公司")}) == 1
