@@ -1,7 +1,7 @@
 """The record of access over HTTP, for the auditor only; every reading of it is itself recorded."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel
@@ -11,7 +11,7 @@ from app.accounts.api import Allow
 from app.accounts.audit import Access, LogFilter, note_of, read_log, record
 from app.accounts.tables import AccessEntry
 from app.paging import PAGE_DEFAULT, PAGE_MAX
-from app.web import NO_CONTROL, database_of
+from app.web import NO_CONTROL, PROBLEM, STATUS_TITLES, database_of
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2999
 
@@ -24,7 +24,10 @@ def _within_reach(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
-router = APIRouter(prefix="/api/v1", tags=["审计"])
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": STATUS_TITLES[status], "content": {PROBLEM: {}}} for status in (401, 403, 422, 503)
+}
+router = APIRouter(prefix="/api/v1", tags=["审计"], responses=REFUSALS)
 
 
 class EntryView(BaseModel):

@@ -374,7 +374,7 @@ def settle_promise(
 @router.post(
     "/tickets/{number}/unmask",
     summary="查看完整信息（写理由、留痕、限次）",
-    responses={429: {"content": {PROBLEM: {}}}},
+    responses={429: {"description": "请求过于频繁", "content": {PROBLEM: {}}}},
 )
 def unmask(at: At, form: UnmaskForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_UNMASK))]) -> UnmaskedView:
     """Show named fields in full; who looked, at what and why is recorded, and so many looks an hour are given."""
