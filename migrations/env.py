@@ -9,10 +9,11 @@ from app.jobs import tables as _jobs
 from app.notify import tables as _notify
 from app.reports import tables as _reports
 from app.settings import load_settings
+from app.tickets import receipt_tables as _receipts
 from app.tickets import saved_tables as _saved
 from app.tickets import tables as _tickets
 
-__all__ = ["_accounts", "_jobs", "_notify", "_reports", "_saved", "_tickets"]
+__all__ = ["_accounts", "_jobs", "_notify", "_receipts", "_reports", "_saved", "_tickets"]
 
 
 def _is_mapped(_object: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:
