@@ -35,7 +35,7 @@ from app.rulebook.shapes import NoticeStatus
 from app.settings import load_settings
 from app.supervision import api as supervision_api
 from app.tickets import api as tickets_api
-from app.tickets import saved_api, verbs_api
+from app.tickets import privacy_api, saved_api, verbs_api
 from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
 from app.tickets.queries import recent_confidences
@@ -108,6 +108,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
     app.include_router(tickets_api.router)
     app.include_router(verbs_api.router)
+    app.include_router(privacy_api.router)
     app.include_router(saved_api.router)
     app.include_router(reports_api.router)
     app.include_router(notify_api.router)

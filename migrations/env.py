@@ -11,10 +11,11 @@ from app.reminders import tables as _reminders
 from app.reports import tables as _reports
 from app.settings import load_settings
 from app.supervision import tables as _supervision
+from app.tickets import receipt_tables as _receipts
 from app.tickets import saved_tables as _saved
 from app.tickets import tables as _tickets
 
-__all__ = ["_accounts", "_jobs", "_notify", "_reminders", "_reports", "_saved", "_supervision", "_tickets"]
+__all__ = ["_accounts", "_jobs", "_notify", "_receipts", "_reminders", "_reports", "_saved", "_supervision", "_tickets"]
 
 
 def _is_mapped(_object: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:

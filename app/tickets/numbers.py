@@ -13,7 +13,7 @@ from stdnum import luhn
 
 from app import clock
 from app.database import Database
-from app.tickets.tables import TicketSerial
+from app.tickets.receipt_tables import TicketSerial
 
 PREFIX = "BTQ"
 SERIAL_DIGITS = 5

@@ -31,6 +31,7 @@ from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
+from app.tickets.receipt_tables import Idempotency
 from app.tickets.schemas import Judgement
 from app.tickets.search import index_text
 from app.tickets.similar import store_signature
@@ -38,7 +39,6 @@ from app.tickets.standing import Fact, Part, Standing
 from app.tickets.tables import (
     DirectAnswer,
     Dispatch,
-    Idempotency,
     Ticket,
     TicketArrears,
     TicketAttachment,

@@ -22,10 +22,8 @@ from app.tickets import (
     queries,
     receiving,
     returning,
-    reviewed_text,
     reviewing,
     timekeeping,
-    unmasking,
 )
 from app.tickets.acts import Act, facts_of, load_events, open_by_id, settle
 from app.tickets.api import IfMatch, Number, OfficeOf, seen, version_of
@@ -37,7 +35,7 @@ from app.tickets.forms import CorrectForm, DirectAnswerForm, DispatchForm
 from app.tickets.intake import find_unit
 from app.tickets.life_schemas import CaseFileView, ChildrenView, ClockView, EnquiryView, FindingView, ProposalView
 from app.tickets.office import Office
-from app.tickets.schemas import Judgement, RulingView, TicketView, UnmaskedView
+from app.tickets.schemas import Judgement, RulingView, TicketView
 from app.tickets.verb_forms import (
     AnswerForm,
     ArbitrationForm,
@@ -56,7 +54,6 @@ from app.tickets.verb_forms import (
     ReasonForm,
     ReassessForm,
     ReclassifyForm,
-    ReviewedTextForm,
     ReviewForm,
     RulingForm,
     SplitForm,
@@ -64,10 +61,9 @@ from app.tickets.verb_forms import (
     SupplementForm,
     SupportForm,
     SuspensionForm,
-    UnmaskForm,
 )
 from app.tickets.views import unit_view
-from app.web import PROBLEM, REFUSALS, UnitQuery
+from app.web import REFUSALS, UnitQuery
 
 router = APIRouter(prefix="/api/v1", tags=["办理"], responses=REFUSALS)
 PRECEDENTS = 20
@@ -154,15 +150,6 @@ def restore(at: At, form: ReasonForm, caller: Annotated[Caller, Depends(Allow(Ve
 
 
 # 按责转办
-
-
-@router.post("/tickets/{number}/reviewed-text", summary="审定转办文本（隐名、匿名件）")
-def set_reviewed_text(
-    at: At, form: ReviewedTextForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_REVIEW_TEXT))]
-) -> TicketView:
-    """Set what units read in place of the masked text; refused while it still holds what identifies the caller."""
-    sealer = at.office.sealer
-    return at.done(caller, lambda session, act: reviewed_text.set_reviewed_text(session, act, form, sealer))
 
 
 @router.post("/tickets/{number}/dispatch", summary="人工派单")
@@ -369,18 +356,6 @@ def settle_promise(
 ) -> TicketView:  # fmt: skip
     """Record whether a promised date was kept."""
     return at.done(caller, lambda session, act: reviewing.settle_promise(session, act, promise, form))
-
-
-@router.post(
-    "/tickets/{number}/unmask",
-    summary="查看完整信息（写理由、留痕、限次）",
-    responses={429: {"description": "请求过于频繁", "content": {PROBLEM: {}}}},
-)
-def unmask(at: At, form: UnmaskForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_UNMASK))]) -> UnmaskedView:
-    """Show named fields in full; who looked, at what and why is recorded, and so many looks an hour are given."""
-    per_hour = at.office.settings.unmask_per_hour
-    with at.office.database.write() as session:
-        return unmasking.unmask(session, at.act(caller), form, at.office.sealer, per_hour)
 
 
 # 查看

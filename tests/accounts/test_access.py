@@ -120,6 +120,7 @@ def bodies() -> dict[str, dict[str, Any]]:
         "extension": {"days": 1, "reason": "试试"},
         "suspension": suspension,
         "assign": {"handler": "谁"},
+        "unmask": {"fields": ["contact_phone"], "reason": "试试看能不能看别家"},
     }
 
 

@@ -16,7 +16,7 @@ from app.rulebook.shapes import Rulebook
 from app.tickets.clocks import rebuild
 from app.tickets.intake import make_desk
 from app.tickets.office import Office
-from app.tickets.tables import Idempotency
+from app.tickets.receipt_tables import Idempotency
 from app.tickets.upkeep import hand_over_merged
 from tests.builders import Hotline, changed_rules, ticket_form
 

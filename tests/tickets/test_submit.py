@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 
 from app.database import Database
 from app.notify.tables import Outbox
-from app.tickets.tables import Idempotency, Ticket, TicketEvent, TicketParty
+from app.tickets.receipt_tables import Idempotency
+from app.tickets.tables import Ticket, TicketEvent, TicketParty
 from tests.builders import Hotline, ticket_form
 
 
