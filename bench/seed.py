@@ -44,7 +44,7 @@ from bench.lives import VAR, live
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00)")
 REFERENCE = re.compile(r'"(note|request|reply|callback)":(\d+)')
-TABLES = (
+TABLES: tuple[type[Base], ...] = (
     Ticket, TicketParty, TicketText, TicketJudgement, TicketNote, Dispatch, Reply, UnitRequest, CallbackAttempt,
     TicketSignature,
 )  # fmt: skip
