@@ -90,7 +90,12 @@ def _one(hotline: Hotline, dice: random.Random, text: dict[str, Any]) -> str:
 def _answer(hotline: Hotline, number: str, who: str, moment: datetime) -> None:
     with at(hotline, moment):
         contact = {"at": (moment - timedelta(minutes=30)).isoformat(), "way": "电话"}
-        body: dict[str, Any] = {"result": "已解决", "content": GOOD, "contact": contact, "without_opinions": "不影响结论"}
+        body: dict[str, Any] = {
+            "result": "已解决",
+            "content": GOOD,
+            "contact": contact,
+            "without_opinions": "不影响结论",
+        }
         hotline.post(who, f"/tickets/{number}/reply", body)
     with at(hotline, moment + timedelta(hours=2)):
         body = {"approve": True, "opinion": "可以", "despite_checks": "要点已答"}
@@ -106,7 +111,11 @@ def _call_back(hotline: Hotline, dice: random.Random, number: str, moment: datet
         if seen.get("state") != "reassessment":
             return
         rework = dice.random() < 0.5
-        body: dict[str, Any] = {"rework": rework, "opinion": "复核意见", **({} if rework else {"finding": "诉求超合理范围"})}
+        body: dict[str, Any] = {
+            "rework": rework,
+            "opinion": "复核意见",
+            **({} if rework else {"finding": "诉求超合理范围"}),
+        }
         hotline.post("reviewer", f"/tickets/{number}/reassess", body)
     if rework:
         with at(hotline, moment + timedelta(hours=2)):
