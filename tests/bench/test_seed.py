@@ -12,10 +12,10 @@ from tests.builders import Hotline
 
 
 def test_seeded_histories_are_legal(hotline: Hotline, office: Office) -> None:
-    seed(office.database, 120, years=2, lives=12, var_dir=office.settings.var_dir)
+    seed(office.database, 60, years=2, lives=5, var_dir=office.settings.var_dir)
     with office.database.read() as session:
-        assert session.scalars(select(func.count()).select_from(Ticket)).one() == 120
-        assert len(set(session.scalars(select(Ticket.number)))) == 120
+        assert session.scalars(select(func.count()).select_from(Ticket)).one() == 60
+        assert len(set(session.scalars(select(Ticket.number)))) == 60
     assert list(rebuild(office.database, check=True)) == []
     assert list(audit.verify(office.database, lambda _: None)) == []
     page = hotline.get("dispatcher", "/tickets", limit=5).json()["items"]

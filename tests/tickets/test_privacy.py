@@ -121,7 +121,7 @@ def test_rows_from_before_are_sealed_by_the_migration_and_keep_their_chains(
     config = schema.alembic_config(database)
     command.downgrade(config, "0006")
     assert "课桌椅" in stored(database, "SELECT * FROM ticket_text")
-    command.upgrade(config, "0010")
+    command.upgrade(config, "head")
     assert "课桌椅" not in stored(database, "SELECT * FROM ticket_text")
     assert "话务员判断" not in stored(database, "SELECT * FROM ticket_note")
     assert "课桌椅" in hotline.ticket(number)["content"]
