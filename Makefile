@@ -7,10 +7,10 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo lock image clean
+.PHONY: help run test check demo bench bench-full lock image clean
 
 help:  ## 列出全部目标
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "需要 Python 3.11 或更新，可用 make PYTHON=python3.12 指定")'
@@ -48,6 +48,12 @@ check: $(DEVELOPMENT)  ## 静态检查：ruff、mypy、楼层约定、迁移与�
 	@export HOTLINE_DATABASE_URL=sqlite:///$$(mktemp -d)/check.sqlite3; $(BIN)/alembic upgrade head && $(BIN)/alembic check
 	@$(BIN)/hotline rules check
 	@$(BIN)/hotline corpus check
+
+bench: $(DEVELOPMENT)  ## 量一量：一万、十万件，SQLite 与 PostgreSQL，8 个客户端（约十分钟）
+	@$(BIN)/python -m bench.suite
+
+bench-full: $(DEVELOPMENT)  ## 再加一百万件、十年、1 与 32 个客户端（一小时左右）
+	@$(BIN)/python -m bench.suite --full
 
 lock: $(DEVELOPMENT)  ## 重新解算锁文件（带哈希，不含任何仓库地址）
 	@$(BIN)/python -m pip install --quiet uv

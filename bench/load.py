@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,8 +40,9 @@ from app.reports.periods import Span, at, before
 from app.settings import HOME, Settings
 from app.supervision.ladder import propose
 from app.tickets.office import open_office
+from app.tickets.standing import Phase
 from app.tickets.tables import Dispatch, Ticket
-from bench.lives import VAR, corpus
+from bench.lives import GOOD, VAR, corpus
 
 START_SECONDS = 60
 Act = Callable[[http.client.HTTPConnection, int], int]
@@ -77,6 +78,8 @@ def timed(name: str, act: Act, port: int, clients: int, seconds: float) -> Resul
         while (started := time.perf_counter()) < until:
             try:
                 status = act(connection, next(turns))
+            except IndexError:  # nothing is left to act on
+                break
             except (OSError, http.client.HTTPException):
                 connection.close()
                 status = 0
@@ -218,6 +221,8 @@ class Load:
             waiting = select(Ticket.number).join(Dispatch, Dispatch.ticket_id == Ticket.id)
             waiting = waiting.where(Dispatch.unit == self.unit, Dispatch.state == "in_progress").limit(3000)
             self.mine = list(session.scalars(waiting))
+        self.signed: list[tuple[str, str]] = []
+        self.find_unsigned(database)
 
     def empty(self, connection: http.client.HTTPConnection, _: int) -> int:
         """The floor of HTTP itself."""
@@ -250,9 +255,34 @@ class Load:
         """A unit's contact with the enterprise: one verb on a stored ticket."""
         number = self.mine[turn % len(self.mine)]
         body = {"at": clock.now().isoformat(), "reached": False, "way": "电话"}
-        return ask(connection, "POST", f"/api/v1/tickets/{number}/contact-attempt", self.tokens["unit_handler"], body)[
-            0
-        ]
+        token = self.tokens["unit_handler"]
+        return ask(connection, "POST", f"/api/v1/tickets/{number}/contact-attempt", token, body)[0]
+
+    def sign(self, connection: http.client.HTTPConnection, turn: int) -> int:
+        """A unit's signature on a work order that nobody has signed."""
+        number, unit = self.unsigned[turn]
+        status = ask(connection, "POST", f"/api/v1/tickets/{number}/sign", self.of_unit[unit])[0]
+        self.signed.append((number, unit))
+        return status
+
+    def reply(self, connection: http.client.HTTPConnection, turn: int) -> int:
+        """A unit's answer to what it signed."""
+        number, unit = self.signed[turn]
+        body = {
+            "result": "已解决", "content": f"{number}：{GOOD}",
+            "contact": {"at": clock.now().isoformat(), "way": "电话"}, "without_opinions": "不影响答复",
+        }  # fmt: skip
+        return ask(connection, "POST", f"/api/v1/tickets/{number}/reply", self.of_unit[unit], body)[0]
+
+    def find_unsigned(self, database: Database) -> None:
+        """Look up what waits for its lead's signature, the newest first, and let every unit sign in."""
+        part = select(Ticket.number, Dispatch.unit).join(Dispatch, Dispatch.ticket_id == Ticket.id)
+        part = part.where(Dispatch.state == Phase.AWAITING_SIGN.value, Dispatch.role == "lead")
+        with database.write() as session:
+            found = session.execute(part.order_by(Dispatch.id.desc()).limit(5000))
+            self.unsigned = [(number, unit) for number, unit in found]
+            units = {unit for _, unit in self.unsigned}
+            self.of_unit = {unit: tokens(session, unit)[Role.UNIT_HANDLER.value] for unit in sorted(units)}
 
     def search(self, connection: http.client.HTTPConnection, turn: int) -> int:
         """A search for a word of some appeal."""
@@ -345,21 +375,28 @@ def alone(url: str) -> list[Result]:
     return found
 
 
-def measure(url: str, processes: int, clients: int, seconds: float) -> dict[str, Any]:
-    """Measure everything on one database."""
+def measure(url: str, processes: int, clients: Sequence[int], seconds: float) -> dict[str, Any]:
+    """Measure everything on one database: what writes at the first number of clients, what reads at each."""
     database = Database(url)
     with database.read() as session:
         size = session.scalar(select(func.count()).select_from(Ticket))
     load = Load(database)
-    operations: list[tuple[str, Act]] = [
-        ("空接口", load.empty), ("提交", load.submit), ("预判", load.preview), ("承办队列 20 行", load.poll),
-        ("超期清单第一页", load.overdue), ("登记联系", load.interim), ("检索", load.search), ("相似工单", load.similar),
+    writing: list[tuple[str, Act]] = [
+        ("提交", load.submit), ("签收", load.sign), ("答复", load.reply), ("登记联系", load.interim),
     ]  # fmt: skip
+    reading: list[tuple[str, Act]] = [
+        ("空接口", load.empty), ("预判", load.preview), ("承办队列 20 行", load.poll), ("超期清单第一页", load.overdue),
+        ("检索", load.search), ("相似工单", load.similar),
+    ]  # fmt: skip
+    results = []
     with served(url, processes) as (port, process):
-        results = [timed(name, act, port, clients, seconds) for name, act in operations]
-        results += [timed(f"{name}（单客户端）", act, port, 1, seconds / 2) for name, act in operations[3:5]]
+        for name, act in writing:
+            if act == load.sign:
+                load.find_unsigned(database)
+            results.append(timed(name, act, port, clients[0], seconds))
+        results += [timed(name, act, port, each, seconds) for name, act in reading for each in clients]
         resident = memory(process)
-    results += floors(database, clients, seconds / 2) + alone(url)
+    results += floors(database, clients[0], seconds / 2) + alone(url)
     database.dispose()
     return {
         "database": make_url(url).get_backend_name(), "tickets": size, "processes": processes, "cores": os.cpu_count(),
@@ -372,7 +409,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("database_url")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, nargs="+", default=[8])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()

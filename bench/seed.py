@@ -8,13 +8,15 @@ import argparse
 import re
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import func, insert, inspect, select, text
 from sqlalchemy.orm import Session
 
 from app import clock, schema
@@ -62,6 +64,12 @@ LIVES = 240
 OPEN_WEEKS = 3
 OPEN_SHARE = 0.02
 Row = dict[str, Any]
+SECONDARY_INDEXES = """
+    SELECT indexname, indexdef FROM pg_indexes
+    WHERE schemaname = current_schema() AND tablename = ANY(:tables)
+    AND indexname NOT IN (SELECT conname FROM pg_constraint) ORDER BY indexname
+"""
+IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 
 
 @dataclass
@@ -186,13 +194,39 @@ def copies(found: list[Mould], count: int, years: int) -> Iterator[tuple[Mould, 
         yield opened[index % len(opened)], OPEN_WEEKS * (waiting - 1 - index) // max(waiting, 1)
 
 
+WRITTEN = (*(table.__tablename__ for table in TABLES), "ticket_event", "ticket_search")
+
+
+@contextmanager
+def without_indexes(database: Database) -> Iterator[None]:
+    """Leave the secondary indexes of an empty PostgreSQL database out while it is filled, and build them at the end."""
+    with database.writer.begin() as connection:
+        full = connection.scalar(select(func.count()).select_from(select(Ticket.id).limit(1).subquery()))
+        found = (
+            []
+            if full or database.is_sqlite
+            else connection.execute(text(SECONDARY_INDEXES), {"tables": list(WRITTEN)}).all()
+        )
+        for name, _ in found:
+            connection.execute(text(f'DROP INDEX "{name}"'))
+    yield
+    with database.writer.begin() as connection:
+        for _, definition in found:
+            connection.execute(text(definition))
+
+
 class Writer:
-    """Writes rows in bulk: COPY on PostgreSQL, executemany on SQLite."""
+    """Writes rows in bulk beside the casting of the next: COPY on PostgreSQL, executemany on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.rows: dict[str, list[Row]] = {}
         self.waiting = 0
+        self.hand = ThreadPoolExecutor(1)
+        self.last: Future[None] | None = None
+        with database.read() as session:
+            # What is cast holds by construction; a superuser may have it written without asking for every key.
+            self.trusted = not database.is_sqlite and bool(session.scalar(text(IS_SUPERUSER)))
 
     def add(self, found: dict[str, list[Row]]) -> None:
         """Take the rows of one work order; write when there are enough."""
@@ -203,15 +237,26 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been taken, in one transaction."""
+        """Hand over what has been taken, once the batch before is written."""
+        self.wait()
+        self.last = self.hand.submit(self._write, self.rows)
+        self.rows, self.waiting = {}, 0
+
+    def wait(self) -> None:
+        """Wait until what was handed over is written; raises what writing it raised."""
+        if self.last:
+            self.last.result()
+
+    def _write(self, taken: dict[str, list[Row]]) -> None:
         with self.database.writer.begin() as connection:
-            for name in (*(table.__tablename__ for table in TABLES), "ticket_event", "ticket_search"):
-                rows = self.rows.get(name) or []
+            if self.trusted:
+                connection.execute(text("SET LOCAL session_replication_role = replica"))
+            for name in WRITTEN:
+                rows = taken.get(name) or []
                 if rows and self.database.is_sqlite:
                     self._insert(connection, name, rows)
                 elif rows:
                     self._copy(connection, name, rows)
-        self.rows, self.waiting = {}, 0
 
     def _insert(self, connection: Any, name: str, rows: list[Row]) -> None:
         if name == "ticket_search":
@@ -247,27 +292,45 @@ def _lexemes(words: list[str]) -> str:
     return " ".join(f"'{word}'" for word in words)
 
 
-def seed(database: Database, count: int, years: int, lives: int = LIVES, var_dir: Path = VAR) -> float:
-    """Fill a migrated database; returns work orders a second, the living of the lives not counted."""
+@dataclass(frozen=True)
+class Past:
+    """Lives lived once, and the people who acted in them."""
+
+    moulds: list[Mould]
+    people: list[Row]
+
+
+def lived(lives: int = LIVES, var_dir: Path = VAR) -> Past:
+    """Let lives be lived and read them."""
     office, numbers = live(lives, var_dir)
     found = moulds(office, numbers)
+    with office.database.read() as session:
+        people = [{name: getattr(row, name) for name in STAFF} for row in session.scalars(select(Staff))]
+    office.database.dispose()
+    return Past(found, people)
+
+
+def seed(database: Database, count: int, years: int, past: Past) -> float:
+    """Fill a migrated database; returns work orders a second, all indexes built."""
+    found = past.moulds
     counter = Counter(*_taken(database))
-    _staff(database, office)
+    _staff(database, past.people)
     started, writer = time.perf_counter(), Writer(database)
     today = clock.now()
     nearest = _whole_weeks(today - max(row["accepted_at"] for mould in found for row in mould.rows[Ticket]))
     cache: dict[tuple[int, int], tuple[dict[type[Base], list[Row]], list[Row]]] = {}
-    for mould, back in copies(found, count, years):
-        key = (id(mould), back)
-        if key not in cache:
-            cache = {each: value for each, value in cache.items() if each[1] == back}
-            by = (nearest - back) * WEEK
-            rows = {table: [shifted(row, by) for row in mould.rows[table]] for table in TABLES}
-            cache[key] = rows, [shifted(row, by) for row in mould.events]
-        writer.add(cast(mould, *cache[key], counter))
-    writer.flush()
+    with without_indexes(database):
+        for mould, back in copies(found, count, years):
+            key = (id(mould), back)
+            if key not in cache:
+                cache = {each: value for each, value in cache.items() if each[1] == back}
+                by = (nearest - back) * WEEK
+                rows = {table: [shifted(row, by) for row in mould.rows[table]] for table in TABLES}
+                cache[key] = rows, [shifted(row, by) for row in mould.events]
+            writer.add(cast(mould, *cache[key], counter))
+        writer.flush()
+        writer.wait()
     _finish(database, counter)
-    office.database.dispose()
     return count / (time.perf_counter() - started)
 
 
@@ -285,10 +348,8 @@ def _taken(database: Database) -> tuple[dict[type[Base], int], dict[int, int]]:
     return ids, {}
 
 
-def _staff(database: Database, office: Office) -> None:
+def _staff(database: Database, people: list[Row]) -> None:
     """Copy the people who acted in the lives, so that references hold."""
-    with office.database.read() as session:
-        people = [{name: getattr(row, name) for name in STAFF} for row in session.scalars(select(Staff))]
     with database.write() as session:
         known = set(session.scalars(select(Staff.login)))
         new = [row | {"password_hash": "!"} for row in people if row["login"] not in known]
@@ -324,7 +385,7 @@ def main() -> None:
     asked = parser.parse_args()
     database = Database(asked.database_url)
     schema.upgrade(database)
-    speed = seed(database, asked.tickets, asked.years)
+    speed = seed(database, asked.tickets, asked.years, lived())
     print(f"{asked.tickets} 件，每秒 {speed:.0f} 件，至 {datetime.now(UTC):%Y-%m-%d %H:%M}")
     database.dispose()
 

@@ -7,12 +7,12 @@ from app.tickets import audit
 from app.tickets.clocks import rebuild
 from app.tickets.office import Office
 from app.tickets.tables import Ticket
-from bench.seed import seed
+from bench.seed import lived, seed
 from tests.builders import Hotline
 
 
 def test_seeded_histories_are_legal(hotline: Hotline, office: Office) -> None:
-    seed(office.database, 60, years=2, lives=5, var_dir=office.settings.var_dir)
+    seed(office.database, 60, 2, lived(5, office.settings.var_dir))
     with office.database.read() as session:
         assert session.scalars(select(func.count()).select_from(Ticket)).one() == 60
         assert len(set(session.scalars(select(Ticket.number)))) == 60
