@@ -8,7 +8,7 @@ from typing import Any
 
 from scipy.stats import binomtest
 from sqlalchemy import and_, func, not_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.clock import local
 from app.database import Later
@@ -32,8 +32,8 @@ def signs(session: Session, period: Period) -> list[dict[str, Any]]:
     return [*_last_minute(session, period), *_same_answers(session, period), *_late_returns(session, period)]
 
 
-def _sign(unit: str, sign: str, numbers: list[str]) -> dict[str, Any]:
-    return {"unit": unit, "sign": sign, "n": len(numbers), "numbers": numbers[:SHOWN]}
+def _sign(unit: str, sign: str, numbers: list[str], count: int | None = None) -> dict[str, Any]:
+    return {"unit": unit, "sign": sign, "n": count or len(numbers), "numbers": numbers[:SHOWN]}
 
 
 def _last_minute(session: Session, period: Period) -> list[dict[str, Any]]:
@@ -53,28 +53,27 @@ def _same_answers(session: Session, period: Period) -> list[dict[str, Any]]:
         Reply.written_at >= period.begins, Reply.written_at < period.ends, Reply.stage == "终",
         func.length(Reply.content) >= SHORTEST_ANSWER,
     )  # fmt: skip
-    alike = (
-        select(Dispatch.unit, Reply.content, func.min(Reply.id).label("first"))
-        .join(Dispatch, Dispatch.id == Reply.dispatch_id)
-        .where(written)
-        .group_by(Dispatch.unit, Reply.content)
-        .having(func.count(Reply.ticket_id.distinct()) >= SAME_ANSWERS)
-        .subquery()
-    )
-    part = aliased(Dispatch)
+    # Hashed twice, never sorted: texts are long, and a year has a hundred thousand of them.
+    once = select(Dispatch.unit, Reply.content, Reply.ticket_id, func.min(Reply.id).label("reply"))
+    once = once.join(Dispatch, Dispatch.id == Reply.dispatch_id).where(written)
+    told = once.group_by(Dispatch.unit, Reply.content, Reply.ticket_id).subquery()
+    often = func.count() >= SAME_ANSWERS
+    alike = select(told.c.unit, told.c.content, func.min(told.c.reply).label("first"), func.count().label("n"))
+    group = alike.group_by(told.c.unit, told.c.content).having(often).subquery()
+    place = func.row_number().over(partition_by=group.c.first, order_by=told.c.ticket_id)
+    same = and_(told.c.unit == group.c.unit, told.c.content == group.c.content)
+    rows = select(group.c.unit, group.c.first, group.c.n, told.c.ticket_id, place.label("place")).join(told, same)
+    listed = rows.subquery()
     statement = (
-        select(alike.c.unit, alike.c.first, Ticket.number)
-        .join(Reply, Reply.content == alike.c.content)
-        .join(part, and_(part.id == Reply.dispatch_id, part.unit == alike.c.unit))
-        .join(Ticket, Ticket.id == Reply.ticket_id)
-        .where(written)
-        .order_by(alike.c.unit, alike.c.first, Ticket.number)
-        .distinct()
+        select(listed.c.unit, listed.c.first, listed.c.n, Ticket.number)
+        .join(Ticket, Ticket.id == listed.c.ticket_id)
+        .where(listed.c.place <= SHOWN)
+        .order_by(listed.c.unit, listed.c.first, listed.c.place)
     )
-    groups: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for unit, first, number in session.execute(statement):
-        groups[unit, first].append(number)
-    return [_sign(unit, "多件答复一字不差", sorted(set(numbers))) for (unit, _), numbers in groups.items()]
+    groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    for unit, first, number_of, number in session.execute(statement):
+        groups[unit, first, number_of].append(number)
+    return [_sign(unit, "多件答复一字不差", numbers, n) for (unit, _, n), numbers in groups.items()]
 
 
 def _late_returns(session: Session, period: Period) -> list[dict[str, Any]]:
