@@ -79,7 +79,13 @@ def _by(done: InstrumentedAttribute[object], due: InstrumentedAttribute[object])
 
 def _judged(due: InstrumentedAttribute[object]) -> ColumnElement[bool]:
     """Leave out what was submitted in time and waits for its review: nobody knows yet whether it passes."""
-    return not_(and_(Ticket.answered_at.is_(None), _by(Dispatch.replied_at, due)))
+    return not_(and_(_by(Dispatch.replied_at, due), _unanswered()))
+
+
+def _unanswered() -> ColumnElement[bool]:
+    # A set asked once; the whole table of work orders need not be joined for it.
+    ticket = aliased(Ticket)
+    return Dispatch.ticket_id.in_(select(ticket.id).where(ticket.answered_at.is_(None)))
 
 
 def _answering(period: Period) -> ColumnElement[bool]:
@@ -93,7 +99,9 @@ def _answering_originally(period: Period) -> ColumnElement[bool]:
 
 def _reworking(_: Period) -> ColumnElement[bool]:
     # A rework's own submission has passed once another callback is due or the ticket is closed again.
-    waits = and_(Ticket.state == State.AWAITING_REVIEW.value, _by(Dispatch.replied_at, Dispatch.due_at))
+    ticket = aliased(Ticket)
+    reviewed = Dispatch.ticket_id.in_(select(ticket.id).where(ticket.state == State.AWAITING_REVIEW.value))
+    waits = and_(_by(Dispatch.replied_at, Dispatch.due_at), reviewed)
     return and_(Dispatch.role == "lead", Dispatch.rework > 0, _kept(LimitStep.REWORK), not_(waits))
 
 
@@ -120,7 +128,7 @@ def _perhaps_in_hand(period: Period) -> ColumnElement[bool]:
 
 def _finished(period: Period) -> ColumnElement[bool]:
     inside = and_(Dispatch.replied_at >= period.begins, Dispatch.replied_at < period.ends)
-    return and_(inside, Ticket.answered_at.is_not(None))
+    return and_(inside, not_(_unanswered()))
 
 
 def _requested(kind: str, *statuses: str) -> ColumnElement[bool]:

@@ -91,22 +91,40 @@ def in_period(moment: InstrumentedAttribute[Any], begins: datetime, ends: dateti
     return and_(moment >= begins, moment < ends)
 
 
-def rows_of(grain: Grain) -> FromClause:
-    """Return the joined tables of a grain; a ticket's columns are at hand in every one."""
-    ticket = Ticket.__table__
+def rows_of(grain: Grain, *, with_ticket: bool = True) -> FromClause:
+    """Return the joined tables of a grain; a ticket's columns are at hand in every one, unless they are not wanted."""
+    ticket, part = Ticket.__table__, Dispatch.__table__
+    if not with_ticket:
+        return _alone(grain)
     match grain:
         case Grain.TICKET:
             return ticket
         case Grain.PART:
-            return Dispatch.__table__.join(ticket, Dispatch.ticket_id == Ticket.id)
+            return part.join(ticket, Dispatch.ticket_id == Ticket.id)
         case Grain.CALLBACK:
             return CallbackAttempt.__table__.join(ticket, CallbackAttempt.ticket_id == Ticket.id)
         case Grain.REQUEST:
-            parts = Dispatch.__table__.join(ticket, Dispatch.ticket_id == Ticket.id)
+            parts = part.join(ticket, Dispatch.ticket_id == Ticket.id)
             return UnitRequest.__table__.join(parts, UnitRequest.dispatch_id == Dispatch.id)
         case Grain.ORDER:
             listed = SupervisionTicket.__table__.join(ticket, SupervisionTicket.ticket_id == Ticket.id)
             return SupervisionOrder.__table__.join(listed, SupervisionTicket.order_id == SupervisionOrder.id)
+
+
+def _alone(grain: Grain) -> FromClause:
+    match grain:
+        case Grain.TICKET:
+            return Ticket.__table__
+        case Grain.PART:
+            return Dispatch.__table__
+        case Grain.CALLBACK:
+            return CallbackAttempt.__table__
+        case Grain.REQUEST:
+            return UnitRequest.__table__.join(Dispatch.__table__, UnitRequest.dispatch_id == Dispatch.id)
+        case Grain.ORDER:
+            return SupervisionOrder.__table__.join(
+                SupervisionTicket.__table__, SupervisionTicket.order_id == SupervisionOrder.id
+            )
 
 
 def unit_of(grain: Grain) -> InstrumentedAttribute[Any]:

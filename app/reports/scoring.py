@@ -58,11 +58,15 @@ def left_out(weight: Weight) -> list[ColumnElement[bool]]:
 def tallies(maker: Maker, period: Period) -> dict[str, dict[str, Tally]]:
     """Return what each weight counts, by unit and weight."""
     found: dict[str, dict[str, Tally]] = defaultdict(dict)
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Weight]] = defaultdict(list)
     for weight in maker.rulebook.assessment.weights:
-        counted = tally(maker.session, [BY_CODE[weight.indicator]], period, "unit", *left_out(weight))
-        for (_, unit), each in counted.items():
+        alike[weight.without_types, weight.without_tags].append(weight)
+    for weights in alike.values():
+        wanted = [BY_CODE[code] for code in dict.fromkeys(weight.indicator for weight in weights)]
+        counted = tally(maker.session, wanted, period, "unit", *left_out(weights[0]))
+        for (code, unit), each in counted.items():
             if unit:
-                found[unit][weight.code] = each
+                found[unit] |= {weight.code: each for weight in weights if weight.indicator == code}
     return dict(found)
 
 
