@@ -110,7 +110,9 @@ def record(session: Session, *notes: Note) -> None:
         UnavailableError: the row of the last link is gone, so nothing may be shown.
     """
     head = _locked_head(session)
-    seq, last, at, rows = head.seq, head.hash, clock.now(), []
+    # Never before the link it follows, whatever the clocks of several machines say: an archive is cut by these times.
+    at = max(clock.now(), session.scalar(select(AccessEntry.at).where(AccessEntry.seq == head.seq)) or clock.now())
+    seq, last, rows = head.seq, head.hash, []
     for note in notes:
         seq += 1
         row = AccessEntry(
@@ -206,7 +208,14 @@ def verify(database: Database, progress: Callable[[int], None] | None = None) ->
     head = head_of(database)
     if head is None:
         return AccessBreak(0, "链头缺失")
-    return broken_link(entries(database, progress), head)
+    found = broken_link(entries(database, progress), head)
+    with database.read() as session:
+        last = session.scalar(select(func.max(AccessEntry.seq))) or 0
+        now = session.get(AccessHead, HEAD)
+    # What was written while this walked stands under the newer head; a row beyond that was never written by the service.
+    if found is None and now is not None and last > now.seq:
+        return AccessBreak(now.seq + 1, "链头之后多出的一条，不是本系统所写")
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """Models on disk: arrays in npz without pickle, vocabulary in JSON, and a manifest with the hash of every file.
 
-Nothing in a model can execute anything; a file that does not match its manifest is refused. Saving is atomic. `CURRENT`
-names the model in use and `HISTORY` every model that was, newest last, so that a promotion can be taken back.
+Nothing in a model can execute anything; a file that does not match its manifest is refused, and so is a manifest that is
+not the one that was put in use. Saving is atomic and never replaces. `CURRENT` holds the name of the model in use and the
+hash of its manifest, `HISTORY` every model that was, newest last, so that a promotion can be taken back.
 """
 
 import hashlib
 import json
 import math
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,11 @@ ARRAYS, VOCABULARY, MANIFEST, METRICS, CARD = "model.npz", "vocabulary.json", "m
 HASHED = (ARRAYS, VOCABULARY, METRICS)
 HEADS = ("tag", "kind", "urgent")
 # What a damaged file can raise below json, zip and numpy: a bad model must never keep the service from starting.
-DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError, zipfile.BadZipFile)
+DAMAGE = (
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError,
+    struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+CLASSES = {"kind": 5, "urgent": 2}
 
 
 class ModelError(RuntimeError):
@@ -87,8 +94,14 @@ class Artefact:
 
 
 def save_artefact(artefact: Artefact, models_dir: Path, card: str, metrics: dict[str, Any]) -> Path:
-    """Write a model beside the others; a reader never sees half of it. Which one is in use does not change."""
+    """Write a model beside the others; a reader never sees half of it. Which one is in use does not change.
+
+    Raises:
+        ModelError: there is a model of that name; tickets that it judged name it for ever.
+    """
     models_dir.mkdir(parents=True, exist_ok=True)
+    if (models_dir / artefact.name).exists():
+        raise ModelError(f"已有模型“{artefact.name}”，请另起一个名字（--name）")
     work = Path(tempfile.mkdtemp(prefix=".saving-", dir=models_dir))
     arrays: dict[str, Any] = {"idf": artefact.idf.astype(np.float16)}
     for name, head in artefact.heads.items():
@@ -125,9 +138,11 @@ def _pack(weights: Floats) -> tuple[Any, Any]:
 
 
 def _publish(work: Path, target: Path) -> Path:
-    if target.exists():
-        shutil.rmtree(target)
-    work.rename(target)
+    try:
+        work.rename(target)
+    except OSError as error:
+        shutil.rmtree(work)
+        raise ModelError(f"已有模型“{target.name}”，请另起一个名字（--name）") from error
     return target
 
 
@@ -140,9 +155,20 @@ def promote(models_dir: Path, name: str) -> None:
     load_artefact(models_dir, name)
     with (models_dir / HISTORY).open("a", encoding="utf-8") as history:
         history.write(name + "\n")
-    pointer = models_dir / f".{CURRENT}.new"
-    pointer.write_text(name + "\n", encoding="utf-8")
-    pointer.replace(models_dir / CURRENT)
+    _point(models_dir, name)
+
+
+def roll_back(models_dir: Path) -> str:
+    """Make the model before the present one the one in use again, and forget that there was one after it; returns its name.
+
+    Raises:
+        ModelError: there was none before, or it is not there any more, or it is damaged.
+    """
+    name, before = _before(models_dir)
+    load_artefact(models_dir, name)
+    (models_dir / HISTORY).write_text("".join(f"{each}\n" for each in before), encoding="utf-8")
+    _point(models_dir, name)
+    return name
 
 
 def previous_model(models_dir: Path) -> str:
@@ -151,13 +177,24 @@ def previous_model(models_dir: Path) -> str:
     Raises:
         ModelError: there was none, or it is not there any more.
     """
+    return _before(models_dir)[0]
+
+
+def _before(models_dir: Path) -> tuple[str, list[str]]:
     now = current_model(models_dir).name
     history = models_dir / HISTORY
     names = history.read_text(encoding="utf-8").split() if history.is_file() else []
-    for name in reversed(names):
-        if name != now and (models_dir / name).is_dir():
-            return name
-    raise ModelError("没有可以退回的上一个模型")
+    while names and (names[-1] == now or not (models_dir / names[-1]).is_dir()):
+        names.pop()
+    if not names:
+        raise ModelError("没有可以退回的上一个模型")
+    return names[-1], names
+
+
+def _point(models_dir: Path, name: str) -> None:
+    pointer = models_dir / f".{CURRENT}.new"
+    pointer.write_text(f"{name} {_sha256(models_dir / name / MANIFEST)}\n", encoding="utf-8")
+    pointer.replace(models_dir / CURRENT)
 
 
 def model_names(models_dir: Path) -> list[str]:
@@ -179,13 +216,18 @@ def current_model(models_dir: Path) -> Path:
     Raises:
         ModelError: there is none.
     """
+    return _in_use(models_dir)[0]
+
+
+def _in_use(models_dir: Path) -> tuple[Path, str]:
+    """Return the folder of the current model and the hash its manifest had when it was put in use."""
     try:
-        name = (models_dir / CURRENT).read_text(encoding="utf-8").strip()
+        name, _, pinned = (models_dir / CURRENT).read_text(encoding="utf-8").strip().partition(" ")
     except FileNotFoundError as error:
         raise ModelError(f"没有在用模型（{models_dir / CURRENT} 不存在）") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{models_dir / CURRENT} 无法读取（{type(error).__name__}）") from error
-    return _folder(models_dir, name, f"{CURRENT} 指向的模型")
+    return _folder(models_dir, name, f"{CURRENT} 指向的模型"), pinned
 
 
 def _folder(models_dir: Path, name: str, what: str) -> Path:
@@ -200,9 +242,14 @@ def load_artefact(models_dir: Path, name: str = "") -> Artefact:
     Raises:
         ModelError: no such model, a missing or changed file, another format, or arrays that do not fit.
     """
-    folder = _folder(models_dir, name, "模型") if name else current_model(models_dir)
+    folder, pinned = (_folder(models_dir, name, "模型"), "") if name else _in_use(models_dir)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        raw = (folder / MANIFEST).read_bytes()
+        if not name and hashlib.sha256(raw).hexdigest() != pinned:
+            raise ModelError(
+                f"模型 {folder.name} 的清单不是启用时的那一份，已拒绝加载；核对后用 hotline models promote 重新启用"
+            )
+        manifest = json.loads(raw.decode())
         _check(folder, manifest)
         vocabulary = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
         with (folder / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -228,6 +275,8 @@ def load_metrics(models_dir: Path, name: str = "") -> dict[str, Any]:
 def _check(folder: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT:
         raise ModelError(f"模型 {folder.name} 的格式“{manifest.get('format')}”不是 {FORMAT}")
+    if manifest["name"] != folder.name:
+        raise ModelError(f"模型 {folder.name} 的清单写的是“{manifest['name']}”，已拒绝加载")
     for name in HASHED:
         if _sha256(folder / name) != manifest["sha256"][name]:
             raise ModelError(f"模型 {folder.name} 的 {name} 与清单不符，已拒绝加载")
@@ -259,6 +308,8 @@ def _assemble(manifest: dict[str, Any], vocabulary: dict[str, Any], arrays: Any)
 def _head(name: str, told: dict[str, Any], arrays: Any, terms: int) -> Head:
     packed, scale, bias = arrays[f"{name}_weights"], arrays[f"{name}_scale"], arrays[f"{name}_bias"]
     labels = tuple(told["labels"])
+    if len(labels) != CLASSES.get(name, len(labels)) or len(set(labels)) != len(labels):
+        raise ValueError(name)
     if packed.shape != (terms, len(labels)) or packed.dtype != np.int8 or scale.shape != (terms,):
         raise ValueError(name)
     if bias.shape != (len(labels),) or not (np.isfinite(bias).all() and np.isfinite(scale).all()):

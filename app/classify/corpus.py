@@ -62,8 +62,13 @@ def read_corpus(folder: Path) -> list[Row]:
     return [row for path in files for row in _read(path)]
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a JSON Lines file; only a line feed ends one, for texts may hold other separators (U+2028)."""
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
+
 def _read(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         try:
             yield _row(json.loads(line))
         except (ValueError, TypeError, KeyError) as error:

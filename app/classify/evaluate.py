@@ -20,6 +20,7 @@ SHORT_CHARS, LONG_CHARS = 40, 300
 TRANSCRIBED = "电话"
 TOP = 3
 SPEED_CHARS = 120
+PRECISION_LOST, COVERAGE_LOST = 0.01, 0.05
 
 SLICES: Mapping[str, Callable[[Gold], bool]] = {
     "涉企": lambda gold: gold.enterprise,
@@ -161,17 +162,25 @@ def _by_label(rows: Sequence[tuple[str, str, bool]], name_of: Callable[[str], st
 def worse(champion: Sequence[Answer], challenger: Sequence[Answer]) -> list[str]:
     """Return in what a challenger is worse than the champion on the same appeals; empty: promote it.
 
-    The first unit and the urgent ones found are compared appeal by appeal with a one-sided sign test at 5 %, so that a
-    handful of changed answers decides nothing. What goes out without a person must keep its precision within one point.
+    The first unit, the type, the urgent ones found and the false alarms are compared appeal by appeal with a one-sided sign
+    test at 5 %, so that a handful of changed answers decides nothing. What goes out without a person must keep its precision
+    within one point and its share within five.
     """
     faults = []
     if _lost(champion, challenger, lambda item: item.right):
         faults.append("首选单位判对的明显减少")
     if _lost(champion, challenger, lambda item: item.urgent, lambda item: item.gold.urgent is True):
         faults.append("紧急诉求认出的明显减少")
-    before, after = (headline(answers)["auto_precision"] for answers in (champion, challenger))
-    if before is not None and after is not None and after < before - 0.01:
-        faults.append(f"自动派单的正确率由 {before:.1%} 降到 {after:.1%}")
+    if _lost(champion, challenger, lambda item: not item.urgent, lambda item: item.gold.urgent is False):
+        faults.append("不紧急而误报紧急的明显增多")
+    if _lost(champion, challenger, lambda item: item.kind in item.gold.kinds, lambda item: bool(item.gold.kinds)):
+        faults.append("诉求类型判对的明显减少")
+    before, after = headline(champion), headline(challenger)
+    if after["auto_precision"] is None or after["auto_coverage"] < before["auto_coverage"] - COVERAGE_LOST:
+        if before["auto_precision"] is not None:
+            faults.append(f"自动派单的占比由 {before['auto_coverage']:.1%} 降到 {after['auto_coverage']:.1%}")
+    elif before["auto_precision"] is not None and after["auto_precision"] < before["auto_precision"] - PRECISION_LOST:
+        faults.append(f"自动派单的正确率由 {before['auto_precision']:.1%} 降到 {after['auto_precision']:.1%}")
     return faults
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.classify.corpus import CorpusError, Row
+from app.classify.corpus import CorpusError, Row, read_lines
 from app.rulebook.shapes import ANY_DISTRICT, BY_PLACE, Rulebook
 
 
@@ -52,7 +52,7 @@ def read_gold(path: Path, rulebook: Rulebook) -> list[Gold]:
     Raises:
         CorpusError: a line cannot be used; the text names file, line and field.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(path)
     return [_gold(line, f"{path.name}:{number}", rulebook) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -86,7 +86,7 @@ def read_labelled(path: Path, label: str) -> tuple[list[tuple[str, str]], list[s
         CorpusError: a line cannot be used; the text names file and line.
     """
     texts, labels = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:

@@ -23,10 +23,11 @@ from app.classify.artefact import (
     model_names,
     previous_model,
     promote,
+    roll_back,
     save_artefact,
 )
 from app.classify.batch import classify_lines
-from app.classify.corpus import Row, check, check_against, figures, read_batches, read_corpus
+from app.classify.corpus import Row, check, check_against, figures, read_batches, read_corpus, read_lines
 from app.classify.evaluate import Answer, answer, measure, speed, worse
 from app.classify.gold import Gold, gold_of, read_gold, read_labelled
 from app.classify.predict import Classifier, load
@@ -69,7 +70,7 @@ def classify(
     settings = load_settings()
     rulebook = load_rulebook(settings.rules_dir)
     classifier = _classifier(settings.models_dir, rulebook, model)
-    lines = source.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(source)
     results = classify_lines(lines, classifier, rulebook)
     with target.open("w", encoding="utf-8") as out:
         for result in track(results, "分类", total=len(lines), console=console):
@@ -96,7 +97,7 @@ def train(
 ) -> None:
     """训练一个模型，存入 models/。原来没有在用模型时设为在用，否则用 hotline models promote 启用。"""
     settings = load_settings()
-    chosen = _model_name(name or f"{'foreign' if label else 'tags'}-{clock.today():%Y%m%d}")
+    chosen = _model_name(name or f"{'foreign' if label else 'tags'}-{clock.today():%Y%m%d}", settings.models_dir)
     if label:
         _train_foreign(corpus, label, chosen, seed)
         return
@@ -126,9 +127,11 @@ def _say(step: str) -> None:
     console.print(f"… {step}")
 
 
-def _model_name(chosen: str) -> str:
+def _model_name(chosen: str, models_dir: Path) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", chosen) or chosen in {CORPUS, FROZEN}:
         raise InvalidInputError("模型名只能用小写字母、数字和连字符（最多 63 个），不能叫 corpus 或 frozen")
+    if (models_dir / chosen).exists():
+        raise InvalidInputError(f"已有模型“{chosen}”，请用 --name 另起一个名字")
     return chosen
 
 
@@ -315,9 +318,8 @@ def promote_model(name: Name, force: Annotated[bool, typer.Option(help="比在�
 def rollback() -> None:
     """退回上一个在用的模型；重启服务后生效。"""
     settings = load_settings()
-    name = previous_model(settings.models_dir)
-    load(settings.models_dir, load_rulebook(settings.rules_dir), name)
-    promote(settings.models_dir, name)
+    load(settings.models_dir, load_rulebook(settings.rules_dir), previous_model(settings.models_dir))
+    name = roll_back(settings.models_dir)
     console.print(f"已退回 {name}，重启服务后生效")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import SYSTEM, Caller, Verb
-from app.errors import ConflictError, NotFoundError, PreconditionFailedError
+from app.errors import ConflictError, NotFoundError, PreconditionFailedError, UnavailableError
 from app.rulebook.shapes import LimitStep, Rulebook
 from app.sla.calendar import WorkingCalendar
 from app.sla.limits import LimitCase, require
@@ -111,6 +111,11 @@ def opened(session: Session, ticket: Ticket, caller: Caller) -> Opened:
     """Return a ticket that is locked already."""
     events = load_events(session, ticket)
     last = events[-1]
+    if (last.seq, last.hash) != (ticket.last_seq, ticket.last_hash):
+        # Going on would hide for ever that something was cut off.
+        raise UnavailableError(
+            f"工单 {ticket.number} 的历史与链头不符，不能再办理；请审计员用 hotline audit verify 核查"
+        )
     chain = Chain(ticket.id, ticket.month, ticket.number, last.seq, last.hash)
     # Nothing happens before what has happened: a clock set back must not bend the history.
     at = max(clock.now(), last.at)

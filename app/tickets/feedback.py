@@ -38,7 +38,7 @@ def labelled(session: Session, sealer: Sealer, rulebook: Rulebook, since: dateti
         .join(TicketJudgement, and_(TicketJudgement.ticket_id == Ticket.id, TicketJudgement.seq == newest.c.seq))
         .where(
             Ticket.confidentiality == "公开", Ticket.state != State.SPECIAL.value, Ticket.special_supervisor.is_(None),
-            TicketJudgement.judged_at >= since,
+            TicketJudgement.judged_at >= since, Ticket.anonymised_at.is_(None),
         )
         .order_by(Ticket.id)
         .execution_options(yield_per=STREAM_ROWS)

@@ -5,6 +5,7 @@ the new key, with the old one among HOTLINE_OLD_DATA_KEYS, before this starts: a
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import ColumnElement, Table, Text, and_, not_, or_, select, type
 from sqlalchemy.orm import Session
 
 from app.database import Base, Database
+from app.notify.tables import Subscription
 from app.sealing import Sealer, SealError
 from app.tickets.sealed import Sealed
 from app.tickets.tables import ContactAttempt, TicketParty
@@ -24,6 +26,7 @@ BY_HAND: dict[str, dict[str, str]] = {
         "park": "", "contact_name": "", "contact_email": "", "address": "",
     },
     ContactAttempt.__tablename__: {"phone": ""},
+    Subscription.__tablename__: {"target": "", "secret": ""},
 }  # fmt: skip
 
 
@@ -63,10 +66,9 @@ def stores() -> list[Store]:
 
 
 def rotate(database: Database, sealer: Sealer, progress: Callable[[str, int], None]) -> int:
-    """Seal anew what has an older key or the other cipher; returns how many rows were.
+    """Seal anew what has an older key or the other cipher; returns how many rows were looked at for it.
 
-    Raises:
-        SealError: a value belongs to a key that is not given; what was done up to there stays done.
+    A value that does not open stays as it is and holds up nothing else; `verify` names it.
     """
     total = 0
     for store in stores():
@@ -91,7 +93,8 @@ def _batch(session: Session, store: Store, sealer: Sealer, after: int) -> list[i
     statement = select(store.key.label("key"), *_raw(store)).where(store.key > after, stale).order_by(store.key)
     rows = session.execute(statement.limit(BATCH).with_for_update()).mappings().all()
     for row in rows:
-        session.execute(update(store.table).where(store.key == row["key"]).values(_anew(store, row, sealer)))
+        with suppress(SealError):
+            session.execute(update(store.table).where(store.key == row["key"]).values(_anew(store, row, sealer)))
     return [int(row["key"]) for row in rows]
 
 

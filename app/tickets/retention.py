@@ -18,6 +18,7 @@ from app.sealing import Sealer
 from app.settings import Settings
 from app.tickets.acts import happen, open_by_id, settle
 from app.tickets.lifecycle import State
+from app.tickets.schemas import Judgement
 from app.tickets.search import index_text
 from app.tickets.tables import (
     CallbackAttempt,
@@ -30,6 +31,7 @@ from app.tickets.tables import (
     Ticket,
     TicketArrears,
     TicketAttachment,
+    TicketJudgement,
     TicketKey,
     TicketNote,
     TicketParty,
@@ -38,6 +40,7 @@ from app.tickets.tables import (
     UnitRequest,
 )
 from app.tickets.veiling import identifying, veiled_text
+from app.tickets.views import without_words
 
 REPORT = "举报"
 # Shorter than any answer, so that cleared answers are not taken for copies of one another.
@@ -50,7 +53,7 @@ WORDS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (TicketText, ("title", "content", "complained_of", "reviewed")),
     (TicketNote, ("text",)),
     (TicketAttachment, ("name",)),
-    (TicketArrears, ("contract_name",)),
+    (TicketArrears, ("contract_name", "debtor_name")),
     (Reply, ("content", "plan")),
     (UnitRequest, ("explanation", "opinion")),
     (ContactAttempt, ("remark",)),
@@ -81,17 +84,19 @@ def years_before(moment: datetime, years: int) -> datetime:
 
 def due(session: Session, settings: Settings, after: int, limit: int) -> list[Due]:
     """Return ended work orders that are past their term, in order of id."""
-    now = clock.now()
-    ended_at = func.coalesce(Ticket.closed_at, Ticket.updated_at, type_=Ticket.updated_at.type)
+    statement = select(Ticket.id, Ticket.number, Ticket.kind, _ended_at()).where(Ticket.id > after, _past(settings))
+    return [Due(*row) for row in session.execute(statement.order_by(Ticket.id).limit(limit))]
+
+
+def _ended_at() -> ColumnElement[datetime]:
+    return func.coalesce(Ticket.closed_at, Ticket.updated_at, type_=Ticket.updated_at.type)
+
+
+def _past(settings: Settings) -> ColumnElement[bool]:
+    now, ended_at = clock.now(), _ended_at()
     ordinary = and_(Ticket.kind != REPORT, ended_at < years_before(now, settings.retention_years))
     reports = and_(Ticket.kind == REPORT, ended_at < years_before(now, settings.retention_report_years))
-    statement = (
-        select(Ticket.id, Ticket.number, Ticket.kind, ended_at)
-        .where(Ticket.id > after, _ended(), Ticket.anonymised_at.is_(None), or_(ordinary, reports))
-        .order_by(Ticket.id)
-        .limit(limit)
-    )
-    return [Due(*row) for row in session.execute(statement)]
+    return and_(_ended(), Ticket.anonymised_at.is_(None), or_(ordinary, reports))
 
 
 def _ended() -> ColumnElement[bool]:
@@ -118,18 +123,20 @@ def apply(database: Database, settings: Settings, sealer: Sealer, progress: Call
     count = 0
     for item in every_due(database, settings):
         with database.write() as session:
-            anonymise(session, item.ticket_id, sealer)
-        count += 1
-        if not count % BATCH:
+            count += anonymise(session, item.ticket_id, sealer, settings)
+        if count and not count % BATCH:
             progress(count)
     return count
 
 
-def anonymise(session: Session, ticket_id: int, sealer: Sealer) -> None:
-    """Take persons and words out of one work order, and let that be an event of it."""
+def anonymise(session: Session, ticket_id: int, sealer: Sealer, settings: Settings) -> bool:
+    """Take persons and words out of one work order, and let that be an event of it; returns whether it was still due.
+
+    Asked once more under the lock: since the list was made it may have been taken up again.
+    """
     work = open_by_id(session, ticket_id)
-    if work.ticket.anonymised_at is not None:
-        return
+    if session.scalar(select(Ticket.id).where(Ticket.id == ticket_id, _past(settings))) is None:
+        return False
     party = session.get_one(TicketParty, ticket_id)
     _veil(session, ticket_id, identifying(party, sealer))
     for table, columns in WORDS:
@@ -138,6 +145,8 @@ def anonymise(session: Session, ticket_id: int, sealer: Sealer) -> None:
             session.execute(said.values({name: TOMBSTONE}), execution_options={"synchronize_session": False})
     session.execute(update(ContactAttempt).where(ContactAttempt.ticket_id == ticket_id).values(phone=""))
     session.execute(update(UnitRequest).where(UnitRequest.ticket_id == ticket_id).values(evidence="[]"))
+    for judged in session.scalars(select(TicketJudgement).where(TicketJudgement.ticket_id == ticket_id)):
+        judged.payload = without_words(Judgement.model_validate_json(judged.payload)).model_dump_json()
     for name in EMPTIED:
         setattr(party, name, "")
     for table in (TicketSignature, TicketKey):
@@ -146,6 +155,7 @@ def anonymise(session: Session, ticket_id: int, sealer: Sealer) -> None:
     work.ticket.external_number, work.ticket.anonymised_at = None, work.at
     happen(work, "anonymised")
     settle(session, work)
+    return True
 
 
 def _veil(session: Session, ticket_id: int, words: tuple[str, ...]) -> None:

@@ -1,8 +1,13 @@
 """A column whose text is sealed at rest and plain in the program: what a caller said, what a person wrote."""
 
+import logging
+
 from sqlalchemy import Dialect, Text, TypeDecorator
 
-from app.sealing import installed_sealer
+from app.sealing import SealError, installed_sealer
+
+logger = logging.getLogger(__name__)
+DAMAGED = "（密文损坏或密钥不符，无法显示，请联系系统管理员）"
 
 
 class Sealed(TypeDecorator[str]):
@@ -16,9 +21,12 @@ class Sealed(TypeDecorator[str]):
         return None if value is None else installed_sealer().seal(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> str | None:
-        """Return the text.
+        """Return the text; of one that was changed, or whose key is not given, that it cannot be read.
 
-        Raises:
-            SealError: it was changed, or its key is not given.
+        One damaged value must not take down every list it stands in; `hotline keys rotate` names its row.
         """
-        return None if value is None else installed_sealer().open(value)
+        try:
+            return None if value is None else installed_sealer().open(value)
+        except SealError:
+            logger.exception("a sealed value cannot be opened")
+            return DAMAGED

@@ -4,10 +4,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -255,3 +257,39 @@ def test_a_forger_who_mends_the_manifest_is_found_by_the_chains(
 def test_an_export_never_mixes_with_what_is_there(exported: Path, database: Database) -> None:
     with pytest.raises(Exception, match="不是空目录"):
         audit_files.export(database, exported)
+
+
+def test_a_cut_history_is_not_gone_on_with(hotline: Hotline, database: Database) -> None:
+    number = hotline.submit()["number"]
+    hotline.post(LEAD, f"/tickets/{number}/sign")
+    with database.write() as session:
+        last = session.scalars(select(func.max(EVENTS.c.seq))).one()
+        session.execute(delete(EVENTS).where(EVENTS.c.seq == last))
+    refused = hotline.post(LEAD, f"/tickets/{number}/sign")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert "与链头不符" in refused.json()["detail"]
+    assert [found.number for found in audit.verify(database)] == [number]
+
+
+def test_a_forged_entry_behind_the_head_is_named(database: Database) -> None:
+    with database.write() as session:
+        record(session, Note("staff:1", "operator", Access.UNMASK, "T1"))
+    with database.write() as session:
+        last = session.scalars(select(AccessEntry).order_by(AccessEntry.seq.desc())).first()
+        assert last is not None
+        values = {column.key: getattr(last, column.key) for column in AccessEntry.__table__.columns}
+        forged = AccessEntry(**values | {"seq": last.seq + 1, "prev_hash": last.hash, "subject": "T2"})
+        forged.hash = access.link_hash(forged)
+        session.add(forged)
+    found = access.verify(database)
+    assert found is not None
+    assert (found.seq, found.message) == (2, "链头之后多出的一条，不是本系统所写")
+
+
+def test_times_in_the_record_never_go_back(database: Database) -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    for moment in (now, now - timedelta(milliseconds=6)):
+        with time_machine.travel(moment, tick=False), database.write() as session:
+            record(session, Note("staff:1", "operator", Access.UNMASK, "T1"))
+    with database.read() as session:
+        assert len(set(session.scalars(select(AccessEntry.at)))) == 1

@@ -5,7 +5,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,13 +121,16 @@ def test_saving_and_loading_changes_no_answer(rulebook: Rulebook, tmp_path: Path
 
 
 def test_promoting_switches_the_current_model_and_saving_leaves_no_litter(rulebook: Rulebook, tmp_path: Path) -> None:
-    for name in ("first", "second", "second"):
+    for name in ("first", "second"):
         save_artefact(train_small(rulebook, name).artefact, tmp_path, "", {})
         promote(tmp_path, name)
     assert current_model(tmp_path).name == "second"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "HISTORY", "first", "second"]
     assert previous_model(tmp_path) == "first"
     assert model_names(tmp_path) == ["first", "second"]
+    with pytest.raises(ModelError, match="已有模型“second”"):
+        save_artefact(train_small(rulebook, "second").artefact, tmp_path, "", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["CURRENT", "HISTORY", "first", "second"]
 
 
 @pytest.mark.parametrize("name", ["model.npz", "vocabulary.json", "metrics.json"])
@@ -153,7 +158,29 @@ def test_a_foreign_manifest_is_refused(models: Path, rulebook: Rulebook, change:
     assert manifest["format"] == FORMAT
     path.write_text(json.dumps(manifest | change), encoding="utf-8")
     with pytest.raises(ModelError, match=told):
+        load(models, rulebook, "small")
+    with pytest.raises(ModelError, match="不是启用时的那一份"):
         load(models, rulebook)
+
+
+def swapped(manifest: dict[str, Any]) -> dict[str, Any]:
+    labels = manifest["heads"]["tag"]["labels"]
+    return manifest | {"heads": manifest["heads"] | {"tag": manifest["heads"]["tag"] | {"labels": labels[::-1]}}}
+
+
+@pytest.mark.parametrize("bend", [lambda old: old | {"threshold": 0.001}, swapped], ids=["threshold", "labels"])
+def test_a_model_in_use_that_was_bent_is_refused(models: Path, rulebook: Rulebook, bend: Callable[..., Any]) -> None:
+    path = current_model(models) / "manifest.json"
+    path.write_text(json.dumps(bend(json.loads(path.read_text(encoding="utf-8")))), encoding="utf-8")
+    with pytest.raises(ModelError, match="不是启用时的那一份"):
+        load(models, rulebook)
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"format": "hotline-tags-2", "name": "other"}'])
+def test_a_manifest_that_would_break_the_reader_is_refused(models: Path, rulebook: Rulebook, content: str) -> None:
+    (models / "small" / "manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"已拒绝加载|已损坏"):
+        load(models, rulebook, "small")
 
 
 @pytest.mark.parametrize("pointer", [None, "", "nowhere", "../models", ".hidden"])
@@ -185,7 +212,7 @@ def test_a_file_that_fits_its_hash_but_is_nonsense_is_refused(
     manifest["sha256"][name] = hashlib.sha256(content).hexdigest()
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ModelError, match="已损坏"):
-        load(models, rulebook)
+        load(models, rulebook, "small")
 
 
 @pytest.mark.parametrize(
@@ -194,13 +221,13 @@ def test_a_file_that_fits_its_hash_but_is_nonsense_is_refused(
 def test_bytes_that_are_no_text_are_refused(models: Path, rulebook: Rulebook, name: str, told: str) -> None:
     (models / name).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match=told):
-        load(models, rulebook)
+        load(models, rulebook, "" if name == "CURRENT" else "small")
 
 
 def test_a_manifest_that_is_no_object_is_refused(models: Path, rulebook: Rulebook) -> None:
     (current_model(models) / "manifest.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ModelError, match="已损坏"):
-        load(models, rulebook)
+        load(models, rulebook, "small")
 
 
 def test_a_model_that_shares_no_tag_with_the_rules_is_refused(models: Path, rulebook: Rulebook) -> None:
@@ -210,7 +237,7 @@ def test_a_model_that_shares_no_tag_with_the_rules_is_refused(models: Path, rule
     manifest["heads"]["tag"]["labels"] = [f"old-{number}" for number in range(len(labels))]
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ModelError, match="没有一个相同"):
-        load(models, rulebook)
+        load(models, rulebook, "small")
 
 
 def test_a_pickle_in_the_arrays_is_never_opened(models: Path, rulebook: Rulebook) -> None:
@@ -223,7 +250,7 @@ def test_a_pickle_in_the_arrays_is_never_opened(models: Path, rulebook: Rulebook
     manifest["sha256"]["model.npz"] = hashlib.sha256((folder / "model.npz").read_bytes()).hexdigest()
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ModelError, match="已损坏"):
-        load(models, rulebook)
+        load(models, rulebook, "small")
 
 
 def test_a_tag_the_rules_have_dropped_is_never_answered(small_models_dir: Path, rulebook: Rulebook) -> None:

@@ -45,6 +45,10 @@ def run(fresh_sqlite: str, tmp_path: Path, models: Path) -> Run:
     return call
 
 
+def in_use(models: Path) -> str:
+    return (models / "CURRENT").read_text(encoding="utf-8").split()[0]
+
+
 def done(result: "subprocess.CompletedProcess[str]") -> str:
     """Return what a command printed; it must have ended well."""
     assert result.returncode == 0, result.stderr
@@ -55,15 +59,25 @@ def test_a_trained_model_waits_beside_the_one_in_use_until_it_is_promoted(run: R
     told = done(run("train", "--name", "second"))
     assert "在用的仍是 small" in told
     assert "责任单位首选对" in told
-    assert (models / "CURRENT").read_text(encoding="utf-8").strip() == "small"
+    assert in_use(models) == "small"
     assert "可以启用" in done(run("models", "compare", "second"))
     done(run("models", "promote", "second"))
-    assert (models / "CURRENT").read_text(encoding="utf-8").strip() == "second"
+    assert in_use(models) == "second"
     listed = done(run("models", "list"))
     assert "small" in listed
     assert "second" in listed
     assert "已退回 small" in done(run("models", "rollback"))
-    assert (models / "CURRENT").read_text(encoding="utf-8").strip() == "small"
+    assert in_use(models) == "small"
+    again = run("models", "rollback")
+    assert "没有可以退回的上一个模型" in again.stderr
+    assert in_use(models) == "small"
+
+
+def test_a_model_of_a_taken_name_is_not_trained(run: Run, models: Path) -> None:
+    before = (models / "small" / "manifest.json").read_bytes()
+    refused = run("train", "--name", "small")
+    assert "已有模型“small”" in refused.stderr
+    assert (models / "small" / "manifest.json").read_bytes() == before
 
 
 def test_the_first_model_is_put_in_use(run: Run, models: Path) -> None:
@@ -79,9 +93,9 @@ def test_a_worse_model_is_not_promoted_unless_forced(run: Run, models: Path, rul
     refused = run("models", "promote", "worse")
     assert refused.returncode == 1
     assert "没有启用" in refused.stderr
-    assert (models / "CURRENT").read_text(encoding="utf-8").strip() == "small"
+    assert in_use(models) == "small"
     done(run("models", "promote", "worse", "--force"))
-    assert (models / "CURRENT").read_text(encoding="utf-8").strip() == "worse"
+    assert in_use(models) == "worse"
 
 
 def test_without_a_frozen_set_nothing_is_compared(run: Run, models: Path, rulebook: Rulebook) -> None:

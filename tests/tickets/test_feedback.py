@@ -1,14 +1,18 @@
 """What people decided comes out as labelled texts: their tag, nobody's name; hidden callers' tickets stay in."""
 
+import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from app import clock
-from app.classify.corpus import Row
+from app.classify.corpus import Row, read_corpus
+from app.tickets import retention
 from app.tickets.feedback import labelled
 from app.tickets.office import Office
 from tests.builders import Hotline
+from tests.tickets.test_life import START, at, do, ok
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=clock.SHANGHAI)
 PLAIN = {"override": None, "title": "", "content": "货车在园区门口被拦下，说要交一百元登记费，没有票。"}
@@ -57,3 +61,20 @@ def test_only_what_was_judged_since_a_day_comes_out(hotline: Hotline, office: Of
     hotline.submit()
     assert len(exported(office, clock.now() - timedelta(hours=1))) == 1
     assert exported(office, clock.now() + timedelta(hours=1)) == []
+
+
+def test_what_is_cleared_teaches_nothing(hotline: Hotline, office: Office) -> None:
+    with at(hotline, START):
+        number = hotline.submit()["number"]
+        ok(do(hotline, "operator", number, "withdraw", {"reason": "企业说不办了"}))
+    with at(hotline, START.replace(year=2032)):
+        assert len(exported(office)) == 1
+        assert retention.apply(office.database, office.settings, office.sealer, lambda _: None) == 1
+        assert exported(office) == []
+
+
+def test_an_odd_line_separator_in_a_text_survives_the_way_out_and_back(tmp_path: Path) -> None:
+    row = {"id": "x-1", "batch": "x", "title": "", "text": "第一段\u2028第二段", "tag": "0101", "type": "投诉"}
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(row | {"urgent": False, "place": "", "enterprise": True}, ensure_ascii=False) + "\n")
+    assert [each.text for each in read_corpus(path)] == [row["text"]]

@@ -25,6 +25,8 @@ SAID = {
     "contact": {"name": "王大山", "phone": "13847200001", "email": "wang@example.com", "address": "青松小区5栋"},
     "attachments": [{"name": "鹿城木业合同.pdf", "media_type": "application/pdf", "size": 1, "sha256": "a" * 64}],
     "external_number": "REC-778", "complained_of": "某学校",
+    "content": "装备制造产业园区的学校欠课桌椅货款三十六万，欠条是李二狗打的。",
+    "arrears": {"debtor_kind": "其他", "debtor_name": "李二狗", "owed_sum": "360000"},
 }  # fmt: skip
 GONE = (
     "鹿城木业",
@@ -38,6 +40,8 @@ GONE = (
     "某学校",
     "约定分两期",
     "话务员判断",
+    "李二狗",
+    "装备制造",
 )
 
 
@@ -150,9 +154,22 @@ def test_a_clearing_broken_off_goes_on(hotline: Hotline, office: Office, closed:
     with at(hotline, FIVE_YEARS + timedelta(days=1)):
         with office.database.write() as session:
             first = session.scalars(select(Ticket.id).where(Ticket.number == closed)).one()
-            retention.anonymise(session, first, office.sealer)
+            retention.anonymise(session, first, office.sealer, office.settings)
         assert clear(office) == 1
         with office.database.read() as session:
             rows = list(session.scalars(select(TicketParty)))
         assert [row.enterprise_find for row in rows] == ["", ""]
         assert len({row.enterprise_group for row in rows} - {office.sealer.find_key("鹿城木业有限公司")}) == 1
+
+
+def test_what_was_taken_up_again_since_the_list_was_made_stays(hotline: Hotline, office: Office) -> None:
+    with at(hotline, START):
+        number = hotline.submit()["number"]
+        ok(do(hotline, "operator", number, "withdraw", {"reason": "企业说不办了"}))
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        listed = list(retention.every_due(office.database, office.settings))
+        assert [item.number for item in listed] == [number]
+        ok(do(hotline, "dispatcher", number, "restore", {"reason": "企业又来电要求继续办理"}))
+        with office.database.write() as session:
+            assert not retention.anonymise(session, listed[0].ticket_id, office.sealer, office.settings)
+        assert "课桌椅" in hotline.ticket(number)["content"]
