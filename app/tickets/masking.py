@@ -6,7 +6,8 @@ from app.tickets.detecting import find_personal
 
 # Without any of these a text holds nothing to be hidden; most titles end here.
 WORTH_LOOKING = re.compile(
-    r"[\d@＠]|[幺一][三四五六七八九]|[一二三四五六七八九十][号栋幢座]|单元|[A-Z][座栋]|[微薇威]信|qq|扣扣|vx|wx",
+    r"[\d@＠]|[幺一壹][ ,，、.-]?[三四五六七八九叁肆伍陆柒捌玖拐勾]|"
+    r"[一二三四五六七八九十][号栋幢座]|单元|[A-Z][座栋]|[微薇威]信|qq|扣扣|vx|wx",
     re.IGNORECASE,
 )
 
