@@ -37,6 +37,7 @@ from app.sla.limits import LimitCase, require
 from app.sla.timer import Due, dispatch_dues, due, first_dispatch_due, limit_text
 from app.tickets.forms import ArrearsForm, PreviewForm, TicketForm
 from app.tickets.lifecycle import State
+from app.tickets.veiling import know_places
 
 DEFAULT_KIND = "求助"
 REPORT_KIND = "举报"
@@ -62,6 +63,7 @@ class Desk:
 
 def make_desk(rulebook: Rulebook, classifier: Classifier | None) -> Desk:
     """Return a desk for a rulebook and a model."""
+    know_places(rulebook)
     signatures = SignatureMaker(classifier) if classifier else None
     calendar = WorkingCalendar(rulebook.years)
     own = {unit.code: WorkingCalendar(rulebook.years, unit.office) for unit in rulebook.units if unit.office}
