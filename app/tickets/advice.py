@@ -13,6 +13,7 @@ from app.rulebook.shapes import Rulebook
 from app.tickets import queries
 from app.tickets.casefile import ruling_view
 from app.tickets.forms import PreviewForm
+from app.tickets.indexing import signature_for
 from app.tickets.intake import Desk, Judged
 from app.tickets.lifecycle import State
 from app.tickets.masking import mask_text
@@ -124,7 +125,8 @@ def similar_page(session: Session, caller: Caller, number: str, desk: Desk, days
     if desk.signatures is None:
         raise UnavailableError("分类模型不可用，暂时不能查找相似工单")
     text = session.get_one(TicketText, ticket.id)
-    wanted = wanted_for(session, ticket, desk.signatures, clock.now(), days)
+    signature = signature_for(session, ticket, desk.signatures)
+    wanted = wanted_for(session, ticket, signature, clock.now(), days)
     found = similar(session, caller, wanted, limit)
     own = ("", "") if is_veiled(ticket) else (text.title, text.content)
     return SimilarPage(number=number, items=[_view(item, own, desk) for item in found])

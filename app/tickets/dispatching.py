@@ -19,6 +19,7 @@ from app.sla.limits import select as select_limit
 from app.sla.timer import dispatch_dues, due, first_dispatch_due
 from app.tickets.acts import Act, Opened, add_rows, happen, keep_rules, limit, open_ticket, row_of, settle
 from app.tickets.forms import ArrearsForm, CorrectForm, DispatchForm, OverrideForm, PreviewForm
+from app.tickets.indexing import reindex
 from app.tickets.intake import Desk, Judged, find_unit, judge, named_evidence
 from app.tickets.lifecycle import Move, State, refused
 from app.tickets.replay import facts_of
@@ -107,7 +108,10 @@ def judge_again(
     stored = _stored_form(session, ticket, override).model_copy(update=dict(changes or {}))
     judged = judge(stored, desk, work.at, accepted_at=ticket.accepted_at, accused_cleared=accused_cleared)
     judgement = judgement_view(judged, desk.rulebook, _model_version(desk), override)
+    before = ticket.confidentiality
     _take_over(session, work, judged, judgement, insert_note(session, ticket.id, reason, work.caller, work.at))
+    if ticket.confidentiality != before:
+        reindex(session, ticket, desk.signatures)
     return judgement
 
 

@@ -104,9 +104,7 @@ def supplement(
     at: At, form: SupplementForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SUPPLEMENT))]
 ) -> TicketView:
     """Add what the enterprise has told since; it goes out where that settles it."""
-    return at.done(
-        caller, lambda session, act: receiving.supplement(session, act, form, at.office.desk, at.office.sealer)
-    )
+    return at.done(caller, lambda session, act: receiving.supplement(session, act, form, at.office.desk))
 
 
 @router.post("/tickets/{number}/answer", summary="直办办结")

@@ -3,7 +3,15 @@
 from typing import Any
 
 import pytest
+from alembic import command
+from sqlalchemy import select
 
+from app import schema
+from app.database import Database
+from app.tickets.indexing import index_missing
+from app.tickets.office import Office
+from app.tickets.search import index_text
+from app.tickets.tables import Ticket
 from tests.builders import Hotline
 
 LEAD = "unit_handler@市工信局"
@@ -75,3 +83,89 @@ def test_a_reviewed_text_with_the_everyday_name_or_the_street_is_not_taken(hotli
     number = veiled(hotline, "学校欠款两年没有付。")["number"]
     for content in ("鹿城木业反映学校欠款", "钢铁大街上一家企业反映欠款", "某企业（92150203ma0n1abc2e）反映欠款"):
         assert hotline.post("dispatcher", f"/tickets/{number}/reviewed-text", {"content": content}).status_code == 422
+
+
+UNCLEAR = "我们是王记烧烤有限公司，隔壁单位一直在乱来，说不清楚的事情。"
+SIMPLE = {"name": "王记烧烤有限公司"}
+
+
+def do(hotline: Hotline, who: str, number: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = hotline.post(who, f"/tickets/{number}/{verb}", body)
+    assert answer.status_code in {200, 201}, answer.text
+    done: dict[str, Any] = answer.json()
+    return done
+
+
+def test_a_public_ticket_corrected_to_a_report_is_no_longer_found_by_its_caller(hotline: Hotline) -> None:
+    form = {"override": {"tag": "0405", "reason": "征地"}, "content": UNCLEAR, "enterprise": SIMPLE}
+    number = hotline.submit(**form)["number"]
+    assert found(hotline, "operator", "王记烧烤") == [number]
+    do(hotline, "dispatcher", number, "correct", {"type": "举报", "reason": "实为举报"})
+    assert hotline.ticket(number)["confidentiality"] == "隐名"
+    assert found(hotline, "operator", "王记烧烤") == []
+    assert found(hotline, "operator", "隔壁单位") == [number]
+    likely = hotline.post("operator", "/tickets/preview", {"content": "王记烧烤"}).json()["similar"]
+    assert likely == []
+
+
+def test_children_of_a_veiled_ticket_are_not_found_by_its_caller(hotline: Hotline) -> None:
+    contact = {"name": "周文", "phone": "13947200009"}
+    parent = veiled(
+        hotline, "我们华光印刷厂有两件事。", confidentiality="匿名", enterprise={"name": "华光印刷厂"}, contact=contact
+    )
+    children = [
+        {"content": "华光印刷厂周文反映学校欠货款没有付", "tag": "0101"},
+        {"content": "华光印刷厂门口路灯坏了", "tag": "0101"},
+    ]
+    do(hotline, "dispatcher", parent["number"], "split", {"reason": "两个事项", "children": children})
+    assert [found(hotline, "operator", asked) for asked in ("华光印刷厂", "周文")] == [[], []]
+    assert len(found(hotline, "operator", "路灯")) == 1
+    assert hotline.post("operator", "/tickets/preview", {"content": "华光印刷厂"}).json()["similar"] == []
+
+
+def test_units_find_a_veiled_ticket_by_its_number_only(hotline: Hotline) -> None:
+    number = veiled(hotline, "富强路上的学校欠款两年没有付。")["number"]
+    do(hotline, "dispatcher", number, "reviewed-text", {"content": "某企业反映学校欠款。"})
+    assert [found(hotline, LEAD, asked) for asked in ("富强路", "欠款", number)] == [[], [], [number]]
+    assert found(hotline, "dispatcher", "富强路") == [number]
+
+
+def test_a_veiled_ticket_is_not_like_a_text_because_of_its_callers_name(hotline: Hotline) -> None:
+    content = "我们王大山木业给学校供货，学校拖欠货款两年了一直不给，请帮忙催要。"
+    number = veiled(hotline, content, confidentiality="匿名", enterprise={"name": "王大山木业"})["number"]
+
+    def like(asked: str) -> list[str]:
+        answer = hotline.post("operator", "/tickets/preview", {"content": asked}).json()
+        return [item["number"] for item in answer["similar"]]
+
+    assert like("王大山木业") == []
+    assert like("某某木业给学校供货，学校拖欠货款两年了一直不给，请帮忙催要。") == [number]
+
+
+def test_a_supplement_voids_the_reviewed_text(hotline: Hotline) -> None:
+    waits = {"override": {"tag": "0405", "reason": "征地"}, "confidentiality": "隐名", "content": UNCLEAR}
+    number = hotline.submit(**waits, enterprise=SIMPLE)["number"]
+    do(hotline, "dispatcher", number, "reviewed-text", {"content": "某企业反映问题，请核实。"})
+    do(hotline, "operator", number, "ask-info", {"wanted": "请说明经过"})
+    do(hotline, "operator", number, "supplement", {"content": "学校拖欠我们王记烧烤的餐费三十万。"})
+    do(hotline, "dispatcher", number, "dispatch", {"tag": "0101", "reason": "账款"})
+    seen = hotline.ticket(number, LEAD)["content"]
+    assert ("拖欠我们＊＊的餐费" in seen, "王记" in seen) == (True, False)
+
+
+def test_indexes_of_before_lose_what_is_veiled_and_are_made_anew(
+    hotline: Hotline, database: Database, office: Office
+) -> None:
+    number = veiled(hotline, "我们鹿城木业给学校供货，学校欠款两年没有付。")["number"]
+    with database.write() as session:
+        ticket = session.scalars(select(Ticket)).one()
+        index_text(session, ticket.id, number, ("", "我们鹿城木业给学校供货"), ())
+    assert found(hotline, "operator", "鹿城木业") == [number]
+    config = schema.alembic_config(database)
+    command.downgrade(config, "0011")
+    command.upgrade(config, "head")
+    assert (found(hotline, "operator", "鹿城木业"), found(hotline, "operator", "供货")) == ([], [])
+    assert office.desk.signatures is not None
+    with database.write() as session:
+        assert index_missing(session, office.desk.signatures) == 1
+    assert (found(hotline, "operator", "鹿城木业"), found(hotline, "operator", "供货")) == ([], [number])
