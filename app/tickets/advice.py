@@ -57,7 +57,8 @@ def preview(
 def _precedents(session: Session, caller: Caller, judgement: Judgement, desk: Desk) -> list[RulingView]:
     if judgement.tag is None or caller.rows(Verb.RULING_READ) is None:
         return []
-    return [ruling_view(row, desk.rulebook) for row in precedents(session, judgement.tag.code, PRECEDENTS_IN_PREVIEW)]
+    found = precedents(session, judgement.tag.code, PRECEDENTS_IN_PREVIEW)
+    return [ruling_view(row, desk.rulebook, words) for row, words in found]
 
 
 def _matters(form: PreviewForm, desk: Desk) -> list[MatterView]:

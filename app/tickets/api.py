@@ -36,6 +36,7 @@ from app.tickets.schemas import (
     TicketPage,
     TicketView,
 )
+from app.tickets.stuck import stuck
 from app.tickets.submission import NewTicket, RepeatKey, Stored
 from app.tickets.veiling import PUBLIC
 from app.tickets.views import explain_view, judgement_view, submitted_view
@@ -264,7 +265,7 @@ def list_due_soon(
 def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
     """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
     with office.database.read() as session:
-        return assembly.stuck_view(queries.stuck(session, caller), office.desk.rulebook)
+        return assembly.stuck_view(stuck(session, caller), office.desk.rulebook)
 
 
 @router.get("/desk", summary="热线自办环节队列")

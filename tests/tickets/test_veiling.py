@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from app import schema
+from app import clock, schema
 from app.database import Database
+from app.notify.tables import Outbox
 from app.tickets.indexing import index_missing
 from app.tickets.office import Office
 from app.tickets.search import index_text
@@ -169,3 +170,138 @@ def test_indexes_of_before_lose_what_is_veiled_and_are_made_anew(
     with database.write() as session:
         assert index_missing(session, office.desk.signatures) == 1
     assert (found(hotline, "operator", "鹿城木业"), found(hotline, "operator", "供货")) == ([], [number])
+
+
+ASKING = "我叫王大山，电话13847200001。请问鹿城木业什么时候能拿到装备制造产业园区的电梯检验报告？"
+REPLY = {
+    "result": "已解决",
+    "content": "经核实，高度重视，已安排有关人员处理完毕，请您放心。",
+    "without_opinions": "协办意见不影响结果",
+}
+SECRETS = ("王大山", "鹿城木业", "装备制造", "13847200001", "钢铁大街", "富强路")
+
+
+def replied(hotline: Hotline, content: str) -> str:
+    number: str = veiled(hotline, content)["number"]
+    do(hotline, LEAD, number, "sign", {})
+    contact = {"at": clock.now().isoformat(), "way": "电话"}
+    do(hotline, LEAD, number, "reply", {**REPLY, "contact": contact})
+    return number
+
+
+def test_the_check_of_an_answer_quotes_no_caller(hotline: Hotline) -> None:
+    number = replied(hotline, ASKING)
+    told = hotline.get("reviewer", f"/tickets/{number}/check").text
+    refused = hotline.post("reviewer", f"/tickets/{number}/review", {"approve": True, "opinion": "可以"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "answer-lacks")
+    for text in (told, refused.text):
+        assert ("电梯检验报告" in text, [word for word in SECRETS if word in text]) == (True, [])
+
+
+def test_the_check_of_an_answer_does_not_tell_of_special_tickets(hotline: Hotline, database: Database) -> None:
+    first, second = replied(hotline, ASKING), replied(hotline, ASKING)
+    assert first in hotline.get("reviewer", f"/tickets/{second}/check").text
+    with database.write() as session:
+        session.scalars(select(Ticket).where(Ticket.number == first)).one().state = "special"
+    assert first not in hotline.get("reviewer", f"/tickets/{second}/check").text
+
+
+def test_no_path_of_a_veiled_ticket_tells_its_caller_to_anybody(hotline: Hotline) -> None:
+    number = replied(hotline, f"{ASKING}我们在富强路附近。")
+    do(hotline, "dispatcher", number, "reviewed-text", {"content": "某企业反映没有拿到检验报告。"})
+    paths = hotline.client.get("/openapi.json").json()["paths"]
+    read = [path for path, verbs in paths.items() if "/tickets/{number}" in path and "get" in verbs]
+    assert len(read) >= 6
+    for who in (LEAD, "unit_leader@市工信局", "reviewer"):
+        own = SECRETS if who != "reviewer" else SECRETS[:-1]
+        for path in read:
+            answer = hotline.get(who, path.removeprefix("/api/v1").replace("{number}", number))
+            assert answer.status_code in {200, 403}, (path, answer.text)
+            assert not [word for word in own if word in answer.text], (who, path)
+
+
+def test_the_explanation_of_a_veiled_ticket_has_no_words_and_that_of_a_public_one_has(hotline: Hotline) -> None:
+    said = "装备制造产业园区的学校欠货款两年没有付，催了多次。"
+    open_, kept = (veiled(hotline, said, confidentiality=how)["number"] for how in ("公开", "隐名"))
+    for number, told in ((open_, True), (kept, False)):
+        (judgement,) = hotline.get(LEAD, f"/tickets/{number}/routing").json()["judgements"]
+        assert (bool(judgement["terms"]), bool(judgement["place"]["words"])) == (told, told)
+        assert judgement["place"]["district"]
+
+
+def ruled(hotline: Hotline, content: str) -> str:
+    number: str = veiled(hotline, content, type="投诉")["number"]
+    objection = {
+        "reason": "职责不符",
+        "clause": "三定规定第四条",
+        "explanation": "此件是工程款，不属本单位职责",
+        "suggested": "市住建局",
+    }
+    do(hotline, LEAD, number, "objection", objection)
+    body = {"uphold": True, "unit": "市住建局", "opinion": "鹿城木业王大山的诉求属工程款，由住建办理"}
+    do(hotline, "dispatcher", number, "objection/rule", body)
+    return number
+
+
+def test_rulings_name_no_veiled_caller_and_no_special_ticket(hotline: Hotline, database: Database) -> None:
+    number = ruled(hotline, "学校欠款两年没有付。")
+    tag = hotline.ticket(number)["tag"]["code"]
+    seen = [
+        hotline.get("dispatcher", "/rulings", tag=tag),
+        hotline.get("unit_handler@市住建局", f"/tickets/{number}/file"),
+        hotline.post("dispatcher", "/tickets/preview", {"content": "欠款", "override": {"tag": tag, "reason": "账款"}}),
+    ]
+    for answer in seen:
+        assert ("的诉求属工程款" in answer.text, "鹿城木业" in answer.text, "王大山" in answer.text) == (
+            True,
+            False,
+            False,
+        )
+    with database.write() as session:
+        session.scalars(select(Ticket).where(Ticket.number == number)).one().state = "special"
+    assert hotline.get("dispatcher", "/rulings", tag=tag).json() == []
+
+
+def test_what_is_stuck_tells_of_no_special_ticket(hotline: Hotline, database: Database) -> None:
+    special = hotline.submit(type="举报", complained_of="包头市人民政府办公室")["number"]
+    plain = hotline.submit()["number"]
+    with database.write() as session:
+        session.execute(update(Outbox).values(dead_at=clock.now(), next_attempt_at=None))
+    for who, told in (("leader", False), ("dispatcher", False), ("supervisor@special", True)):
+        text = hotline.get(who, "/stuck").text
+        assert (special in text, plain in text) == (told, True), who
+
+
+ACCUSED = "unit_handler@市市场监管局"
+
+
+def accused(hotline: Hotline, **but: Any) -> str:
+    form = {
+        "type": "求助",
+        "override": {"tag": "1203", "reason": "人工"},
+        "complained_of": "市市场监管局",
+        "content": "王大山反映市市场监管局迟迟不办电梯检验的事情，请处理。",
+        **but,
+    }
+    number: str = hotline.submit(**form)["number"]
+    assert hotline.ticket(number, ACCUSED)["holder"] == "市市场监管局"
+    return number
+
+
+def test_what_turns_out_to_be_a_report_leaves_the_accused_and_its_author_is_veiled(hotline: Hotline) -> None:
+    number = accused(hotline)
+    assert found(hotline, "operator", "大山") == [number]
+    seen = do(hotline, "reviewer", number, "reclassify", {"type": "举报", "reason": "实为举报"})
+    assert (seen["type"], seen["confidentiality"], seen["state"], seen["party"]) == ("举报", "隐名", "triage", None)
+    assert hotline.get(ACCUSED, f"/tickets/{number}").status_code == 404
+    look = {"fields": ["contact_phone"], "reason": "联系企业核实"}
+    assert hotline.post(ACCUSED, f"/tickets/{number}/unmask", look).status_code == 404
+    assert found(hotline, "operator", "大山") == []
+    sent = hotline.post("dispatcher", f"/tickets/{number}/dispatch", {"unit": "市市场监管局", "reason": "再派"})
+    assert sent.status_code == 422
+
+
+def test_a_chosen_openness_stands_and_a_unit_not_accused_keeps_its_report(hotline: Hotline) -> None:
+    number = hotline.submit(confidentiality="公开")["number"]
+    seen = do(hotline, "reviewer", number, "reclassify", {"type": "举报", "reason": "实为举报"})
+    assert (seen["confidentiality"], seen["state"], seen["holder"]) == ("公开", "awaiting_sign", "市工信局")
