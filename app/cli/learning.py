@@ -15,8 +15,8 @@ from app.cli.audit import note
 from app.errors import ConflictError
 from app.settings import load_settings
 from app.tickets.feedback import labelled
+from app.tickets.indexing import index_missing
 from app.tickets.office import open_office
-from app.tickets.similar import index_missing
 
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001  gets the city's time zone below
 feedback_app = typer.Typer(help="人工判定的反馈", no_args_is_help=True)
@@ -43,7 +43,7 @@ def export_feedback(
 
 
 def index_similar() -> None:
-    """给没有进相似索引的工单补上（例如没有模型时受理的）。"""
+    """给没有进相似索引的工单补上，检索索引一并重做（例如没有模型时受理的、升级后隐名匿名的）。"""
     office = open_office(load_settings())
     if office.desk.signatures is None:
         raise ConflictError(f"没有可用的模型：{office.model_fault}")

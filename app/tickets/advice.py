@@ -13,6 +13,7 @@ from app.rulebook.shapes import Rulebook
 from app.tickets import queries
 from app.tickets.casefile import ruling_view
 from app.tickets.forms import PreviewForm
+from app.tickets.indexing import signature_for
 from app.tickets.intake import Desk, Judged
 from app.tickets.lifecycle import State
 from app.tickets.masking import mask_text
@@ -56,7 +57,8 @@ def preview(
 def _precedents(session: Session, caller: Caller, judgement: Judgement, desk: Desk) -> list[RulingView]:
     if judgement.tag is None or caller.rows(Verb.RULING_READ) is None:
         return []
-    return [ruling_view(row, desk.rulebook) for row in precedents(session, judgement.tag.code, PRECEDENTS_IN_PREVIEW)]
+    found = precedents(session, judgement.tag.code, PRECEDENTS_IN_PREVIEW)
+    return [ruling_view(row, desk.rulebook, words) for row, words in found]
 
 
 def _matters(form: PreviewForm, desk: Desk) -> list[MatterView]:
@@ -124,7 +126,8 @@ def similar_page(session: Session, caller: Caller, number: str, desk: Desk, days
     if desk.signatures is None:
         raise UnavailableError("分类模型不可用，暂时不能查找相似工单")
     text = session.get_one(TicketText, ticket.id)
-    wanted = wanted_for(session, ticket, desk.signatures, clock.now(), days)
+    signature = signature_for(session, ticket, desk.signatures)
+    wanted = wanted_for(session, ticket, signature, clock.now(), days)
     found = similar(session, caller, wanted, limit)
     own = ("", "") if is_veiled(ticket) else (text.title, text.content)
     return SimilarPage(number=number, items=[_view(item, own, desk) for item in found])

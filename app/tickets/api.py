@@ -20,6 +20,7 @@ from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
 from app.tickets.audit import Watched
 from app.tickets.forms import Kind, PreviewForm, TicketForm
+from app.tickets.indexing import signature_of
 from app.tickets.intake import find_district, find_unit, judge
 from app.tickets.life_schemas import ExplainView
 from app.tickets.lifecycle import State
@@ -35,6 +36,7 @@ from app.tickets.schemas import (
     TicketPage,
     TicketView,
 )
+from app.tickets.stuck import stuck
 from app.tickets.submission import NewTicket, RepeatKey, Stored
 from app.tickets.veiling import PUBLIC
 from app.tickets.views import explain_view, judgement_view, submitted_view
@@ -149,7 +151,8 @@ def _store(form: TicketForm, request: Request, office: Office, caller: Caller, r
     at = clock.now()
     judged, judgement = _judged(form, office, at)
     signatures = office.desk.signatures
-    signature = signatures.signature(form.title, form.content) if signatures else None
+    hidden = submission.to_hide(form, judged.confidentiality)
+    signature = signature_of(signatures, (form.title, form.content), hidden) if signatures else None
     number = office.numbers.take(at)
     with database_of(request).write() as session:
         supervisor = special_supervisor(session) if judged.state is State.SPECIAL else None
@@ -163,6 +166,7 @@ def _store(form: TicketForm, request: Request, office: Office, caller: Caller, r
             supervisor,
             signature,
             partner=_partner(form, office.desk.rulebook),
+            hidden=hidden,
         )
         return submission.submit(session, new, office.sealer, repeat)
 
@@ -261,7 +265,7 @@ def list_due_soon(
 def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
     """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
     with office.database.read() as session:
-        return assembly.stuck_view(queries.stuck(session, caller), office.desk.rulebook)
+        return assembly.stuck_view(stuck(session, caller), office.desk.rulebook)
 
 
 @router.get("/desk", summary="热线自办环节队列")

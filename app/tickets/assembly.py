@@ -10,7 +10,7 @@ from app.sealing import Sealer
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.list_schemas import NoticeView, OverdueLine, OverduePage, QueueCounts, QueueLine, QueuePage, StuckView
 from app.tickets.masking import mask_code, mask_name, mask_phone, mask_text
-from app.tickets.queries import History, Line, QueueRow, Stuck, Whole
+from app.tickets.queries import History, Line, QueueRow, Whole
 from app.tickets.schemas import (
     ArrearsView,
     AttachmentView,
@@ -24,6 +24,7 @@ from app.tickets.schemas import (
     TicketView,
     TurnView,
 )
+from app.tickets.stuck import Stuck
 from app.tickets.tables import Reply, Ticket, TicketEvent, TicketJudgement, TicketParty
 from app.tickets.veiling import is_veiled, shown_title, veiled_text, words_to_hide
 from app.tickets.views import (
@@ -36,6 +37,7 @@ from app.tickets.views import (
     part_view,
     tag_view,
     unit_view,
+    without_words,
 )
 
 HARDNESS = {"": "", "proposed": "提请会商", "ruled": "疑难"}
@@ -201,8 +203,13 @@ def _event_view(event: TicketEvent, notes: dict[int, str], words: tuple[str, ...
 def routing_view(
     ticket: Ticket, rows: list[TicketJudgement], rulebook: Rulebook, day: date, turn: TurnView | None
 ) -> RoutingView:
-    """Return why a ticket went where it went: the newest judgement explained, all of them listed, what would change it."""
+    """Return why a ticket went where it went: the newest judgement explained, all of them listed, what would change it.
+
+    Of a veiled caller's text no word is told: places and peculiar words would say who it is.
+    """
     judgements = [Judgement.model_validate_json(row.payload) for row in rows]
+    if is_veiled(ticket):
+        judgements, turn = [without_words(item) for item in judgements], None
     explanation = [*explain(judgements[-1], rulebook), *([turn.told] if turn else [])]
     return RoutingView(
         number=ticket.number, explanation=explanation, judgements=judgements, turn=turn,

@@ -118,7 +118,7 @@ def case_file_view(found: CaseFile, caller: Caller, rulebook: Rulebook, sealer: 
             )
             for row in found.promises
         ],
-        rulings=[ruling_view(row, rulebook) for row in found.rulings],
+        rulings=[ruling_view(row, rulebook, words) for row in found.rulings],
         conferences=[_conference(row, rulebook, words) for row in found.conferences],
         answered=_direct(found.answered, rulebook, words) if found.answered else None,
         children=found.children,
@@ -139,12 +139,12 @@ def _request(row: UnitRequest, unit: str, rulebook: Rulebook, words: tuple[str, 
     )  # fmt: skip
 
 
-def ruling_view(row: Ruling, rulebook: Rulebook) -> RulingView:
-    """Return a ruling as a precedent."""
+def ruling_view(row: Ruling, rulebook: Rulebook, words: tuple[str, ...]) -> RulingView:
+    """Return a ruling as a precedent, without the words that tell who a veiled caller is."""
     tag = rulebook.tag_by_code.get(row.tag)
     return RulingView(
         tag=row.tag, tag_name=tag.name if tag else "", kind=row.kind, objector=unit_view(row.objector, rulebook),
-        unit=unit_view(row.unit, rulebook), clause=row.clause, opinion=mask_text(row.opinion),
+        unit=unit_view(row.unit, rulebook), clause=row.clause, opinion=veiled_text(row.opinion, words),
         participants=json.loads(row.participants), ruled_at=row.ruled_at,
     )  # fmt: skip
 

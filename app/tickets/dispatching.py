@@ -17,13 +17,25 @@ from app.rulebook.shapes import LimitStep, Rulebook
 from app.sla.limits import LimitCase
 from app.sla.limits import select as select_limit
 from app.sla.timer import dispatch_dues, due, first_dispatch_due
-from app.tickets.acts import Act, Opened, add_rows, happen, keep_rules, limit, open_ticket, row_of, settle
+from app.tickets.acts import (
+    Act,
+    Opened,
+    add_rows,
+    happen,
+    keep_rules,
+    lapse_requests,
+    limit,
+    open_ticket,
+    row_of,
+    settle,
+)
 from app.tickets.forms import ArrearsForm, CorrectForm, DispatchForm, OverrideForm, PreviewForm
-from app.tickets.intake import Desk, Judged, find_unit, judge, named_evidence
+from app.tickets.indexing import reindex
+from app.tickets.intake import REPORT_KIND, REPORT_VEIL, Desk, Judged, find_unit, judge, named_evidence
 from app.tickets.lifecycle import Move, State, refused
 from app.tickets.replay import facts_of
 from app.tickets.schemas import Judgement
-from app.tickets.standing import Part
+from app.tickets.standing import Part, Phase
 from app.tickets.submission import (
     accused_json,
     dispatch_notices,
@@ -36,6 +48,7 @@ from app.tickets.submission import (
     judged_payload,
 )
 from app.tickets.tables import Dispatch, Ticket, TicketArrears, TicketJudgement, TicketText
+from app.tickets.veiling import PUBLIC
 from app.tickets.verb_forms import ReclassifyForm, StatuteForm, SupportForm
 from app.tickets.views import due_view, judgement_view
 
@@ -107,7 +120,10 @@ def judge_again(
     stored = _stored_form(session, ticket, override).model_copy(update=dict(changes or {}))
     judged = judge(stored, desk, work.at, accepted_at=ticket.accepted_at, accused_cleared=accused_cleared)
     judgement = judgement_view(judged, desk.rulebook, _model_version(desk), override)
+    before = ticket.confidentiality
     _take_over(session, work, judged, judgement, insert_note(session, ticket.id, reason, work.caller, work.at))
+    if ticket.confidentiality != before:
+        reindex(session, ticket, desk.signatures)
     return judgement
 
 
@@ -292,7 +308,7 @@ def reclassify(session: Session, act: Act, form: ReclassifyForm, desk: Desk) -> 
     """Change type, urgency or tag of a ticket that is with a unit; its limits are judged anew from their own start.
 
     What has passed its time stays on record, whatever the new limits are; a closing time that a person has given since
-    (延期、挂起、会商、法定起算) stands.
+    (延期、挂起、会商、法定起算) stands. Where it may not stay with a unit that has it, it waits for a dispatcher again.
 
     Raises:
         ConflictError: no unit handles the ticket now.
@@ -317,7 +333,29 @@ def reclassify(session: Session, act: Act, form: ReclassifyForm, desk: Desk) -> 
         work, "reclassified", type=kind, urgent=urgent, tag=work.ticket.tag, before=before, dues=dues, due=due_at,
         desk={}, note=note,
     )  # fmt: skip
+    _guard_anew(session, work, desk)
     return settle(session, work)
+
+
+def _guard_anew(session: Session, work: Opened, desk: Desk) -> None:
+    """Keep what has turned out to be a 举报, or to complain of conduct, from its accused, and its author from everybody.
+
+    信访工作条例第三十条: 不得将检举控告材料转给被检举控告的单位。
+    """
+    ticket = work.ticket
+    ticket.kind = work.standing.kind
+    if ticket.kind == REPORT_KIND and ticket.confidentiality == PUBLIC and not ticket.confidentiality_chosen:
+        ticket.confidentiality = REPORT_VEIL
+        reindex(session, ticket, desk.signatures)
+    barred = barred_units(session, ticket, desk)
+    if not any(part.unit in barred for part in work.standing.parts if part.is_open or part.phase is Phase.INFORMED):
+        return
+    lapse_requests(session, work)
+    recalled = [part.unit for part in work.standing.open_parts()]
+    enqueue(session, work.at, [("ticket.recalled", {"number": ticket.number, "unit": unit}) for unit in recalled])
+    before = work.state.value
+    work.require(Move.RETRIAGE)
+    happen(work, "retriaged", **{"from": before}, recalled=recalled, due=waits_until(work, desk).isoformat())
 
 
 def _dues_anew(work: Opened, case: LimitCase, desk: Desk) -> dict[str, dict[str, str | None]]:

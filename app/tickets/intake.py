@@ -37,9 +37,12 @@ from app.sla.limits import LimitCase, require
 from app.sla.timer import Due, dispatch_dues, due, first_dispatch_due, limit_text
 from app.tickets.forms import ArrearsForm, PreviewForm, TicketForm
 from app.tickets.lifecycle import State
+from app.tickets.veiling import PUBLIC, know_places
 
 DEFAULT_KIND = "求助"
 REPORT_KIND = "举报"
+# How its author is kept who has chosen nothing else.
+REPORT_VEIL = "隐名"
 NO_MODEL = "无模型"
 
 
@@ -62,6 +65,7 @@ class Desk:
 
 def make_desk(rulebook: Rulebook, classifier: Classifier | None) -> Desk:
     """Return a desk for a rulebook and a model."""
+    know_places(rulebook)
     signatures = SignatureMaker(classifier) if classifier else None
     calendar = WorkingCalendar(rulebook.years)
     own = {unit.code: WorkingCalendar(rulebook.years, unit.office) for unit in rulebook.units if unit.office}
@@ -124,7 +128,7 @@ def judge(
     tag, tag_source = _tag(form, prediction, desk.rulebook)
     kind, kind_source = _kind(form, prediction)
     urgent, urgent_source = _urgent(form, prediction)
-    confidentiality = form.confidentiality or ("隐名" if kind == REPORT_KIND else "公开")
+    confidentiality = form.confidentiality or (REPORT_VEIL if kind == REPORT_KIND else PUBLIC)
     place, place_source = _place(form, text, desk)
     accused = _accused(form, text, desk, cleared=accused_cleared)
     decision = facts = None

@@ -2,13 +2,18 @@
 
 import re
 
-from app.tickets.detecting import find_personal
+from app.tickets.detecting import find_personal, plain
 
 # Without any of these a text holds nothing to be hidden; most titles end here.
 WORTH_LOOKING = re.compile(
-    r"[\d@＠]|[幺一][三四五六七八九]|[一二三四五六七八九十][号栋幢座]|单元|[A-Z][座栋]|[微薇威]信|qq|扣扣|vx|wx",
+    r"[\d@＠]|[幺一壹][ ,，、.-]?[三四五六七八九叁肆伍陆柒捌玖拐勾]|"
+    r"[一二三四五六七八九十][号栋幢座]|单元|[A-Z][座栋]|[微薇威]信|qq|扣扣|vx|wx",
     re.IGNORECASE,
 )
+
+VEILED = "＊＊"
+# Phone, credit code, card: at least seven digits or capitals, in one piece or set off.
+NUMBER = re.compile(r"(?=(?:[^0-9]*[0-9]){6})[0-9A-Za-z+][0-9A-Za-z .\-]{5,30}")
 
 
 def mask_text(text: str) -> str:
@@ -42,11 +47,51 @@ def mask_code(code: str) -> str:
 
 def name_stem(name: str) -> str:
     """Return the part of an enterprise's name that people say: without the legal form and trade words at its end."""
-    return re.sub(r"(股份|有限|责任|公司|集团|商行|经营部|工作室|个体工商户|门市部|\(.*?\)|（.*?）)+$", "", name)
+    return re.sub(r"(?:股份|有限|责任|公司|集团|商行|经营部|工作室|个体工商户|门市部|\(.*?\)|（.*?）)+$", "", name)
 
 
 def hide_words(text: str, words: tuple[str, ...]) -> str:
-    """Return text with given names hidden (隐名/匿名: the caller must not be found by name)."""
-    for word in sorted({word for word in words if len(word) > 1}, key=len, reverse=True):
-        text = text.replace(word, "＊＊")
-    return text
+    """Return text with given names and numbers hidden however they are written (隐名/匿名: the caller must not be found).
+
+    Full-width and lower-case letters, and spaces or dashes between digits, are the same word.
+    """
+    return _replaced(text, _spans(text, words))
+
+
+def veil_and_mask(text: str, words: tuple[str, ...]) -> str:
+    """Return text with given words hidden and personal data masked; what touches a given word is hidden with it."""
+    spans = _spans(text, words)
+    if not spans:
+        return mask_text(text)
+    spans += [(find.begin, find.end, find.shown) for find in find_personal(text)]
+    return mask_text(_replaced(text, spans))
+
+
+def _spans(text: str, words: tuple[str, ...]) -> list[tuple[int, int, str]]:
+    patterns = {_as_written(plain(word)) for word in words if len(word) > 1}
+    if not patterns:
+        return []
+    wanted = "|".join(sorted(patterns, key=lambda pattern: (-len(pattern), pattern)))
+    return [(*match.span(), VEILED) for match in re.finditer(wanted, plain(text), re.IGNORECASE)]
+
+
+def _as_written(word: str) -> str:
+    """Return the pattern of a word; a long number may be set off by spaces and dashes."""
+    if NUMBER.fullmatch(word):
+        return r"[ \-.]{0,2}".join(re.escape(char) for char in re.sub(r"[ \-.]", "", word))
+    return re.escape(word)
+
+
+def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+    """Return text with spans replaced; those that overlap are hidden as one."""
+    parts, end = [], 0
+    merged: list[tuple[int, int, str]] = []
+    for span in sorted(spans):
+        if merged and span[0] < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], span[1]), VEILED)
+        else:
+            merged.append(span)
+    for begin, stop, shown in merged:
+        parts += [text[end:begin], shown]
+        end = stop
+    return "".join((*parts, text[end:]))

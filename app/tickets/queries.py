@@ -11,7 +11,6 @@ from app.accounts.access import Caller, Role, Rows, Verb
 from app.accounts.tables import Staff
 from app.clock import now
 from app.errors import NotFoundError
-from app.notify.tables import Outbox
 from app.paging import Page, Sortable, cut, decode_cursor
 from app.tickets.lifecycle import State
 from app.tickets.standing import OPEN_PHASES, UNSEEN
@@ -281,38 +280,6 @@ def overdue(
         late = exists().where(Dispatch.ticket_id == Ticket.id, Dispatch.unit == unit, Dispatch.next_due_at < moment)
         statement = statement.where(late)
     return _due_first(session, statement, cursor, limit)
-
-
-STUCK_SHOWN = 50
-
-
-@dataclass(frozen=True)
-class Stuck:
-    """What goes no further by itself: nobody has it in time, no measure covers it, or its notice was given up."""
-
-    unowned: list[Line]
-    gaps: list[Line]
-    notices: list[Outbox]
-
-
-def stuck(session: Session, caller: Caller) -> Stuck:
-    """Return what is stuck, the oldest first, each kind up to a screenful."""
-
-    def lines(*conditions: ColumnElement[bool]) -> list[Line]:
-        statement = (
-            select(Ticket, TicketText.title)
-            .join(TicketText, TicketText.ticket_id == Ticket.id)
-            .where(visible(caller, Verb.OVERDUE_READ), *conditions)
-            .order_by(Ticket.next_due_at, Ticket.id)
-            .limit(STUCK_SHOWN)
-        )
-        return [(row[0], row[1]) for row in session.execute(statement)]
-
-    waiting = (State.TRIAGE.value, State.SPECIAL.value, State.RETURN_REVIEW.value, State.ARBITRATION.value)
-    unowned = lines(Ticket.state.in_(waiting), Ticket.next_due_at < now())
-    gaps = lines(Ticket.gap.is_(True), Ticket.next_due_at.is_not(None))
-    dead = select(Outbox).where(Outbox.dead_at.is_not(None)).order_by(Outbox.dead_at, Outbox.id).limit(STUCK_SHOWN)
-    return Stuck(unowned, gaps, list(session.scalars(dead)))
 
 
 def late_holders(session: Session, ticket_ids: list[int], moment: datetime) -> dict[int, list[str]]:

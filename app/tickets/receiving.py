@@ -7,18 +7,18 @@ from app.accounts.access import Verb
 from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
-from app.sealing import Sealer
+from app.sealing import installed_sealer
 from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_by_id, open_ticket, settle
 from app.tickets.dispatching import judge_again, waits_until
 from app.tickets.forms import DirectAnswerForm, OverrideForm, TicketForm
+from app.tickets.indexing import reindex, signature_of
 from app.tickets.intake import Desk, find_unit, judge
 from app.tickets.lifecycle import Move, State
 from app.tickets.queries import visible
 from app.tickets.schemas import Judgement
-from app.tickets.search import index_text
 from app.tickets.submission import NewTicket, Origin, insert_direct_answer, insert_note, insert_ticket
 from app.tickets.tables import Ticket, TicketParty, TicketText
-from app.tickets.veiling import words_to_hide
+from app.tickets.veiling import PUBLIC, identifying
 from app.tickets.verb_forms import ChildForm, InfoForm, MergeForm, ReasonForm, SplitForm, SupplementForm
 from app.tickets.views import judgement_view
 
@@ -41,10 +41,10 @@ def ask_info(session: Session, act: Act, form: InfoForm, desk: Desk) -> Ticket:
     return settle(session, work)
 
 
-def supplement(
-    session: Session, act: Act, form: SupplementForm, desk: Desk, sealer: Sealer
-) -> tuple[Ticket, Judgement]:
+def supplement(session: Session, act: Act, form: SupplementForm, desk: Desk) -> tuple[Ticket, Judgement]:
     """Add what the enterprise has told since and judge again; it goes out where that settles it.
+
+    A 转办文本 written before is void.
 
     Raises:
         ConflictError: nothing was asked for.
@@ -53,8 +53,9 @@ def supplement(
     work.require(Move.SUPPLEMENT)
     text = session.get_one(TicketText, work.ticket.id)
     text.content = f"{text.content}\n（企业补充）{form.content}"
-    hidden = words_to_hide(work.ticket, session.get_one(TicketParty, work.ticket.id), sealer)
-    index_text(session, work.ticket.id, work.ticket.number, (text.title, text.content), hidden)
+    # What was reviewed says nothing of what has come since: units read the masked whole until it is gone over again.
+    text.reviewed = ""
+    reindex(session, work.ticket, desk.signatures)
     happen(work, "supplemented", due=waits_until(work, desk).isoformat())
     judgement = judge_again(session, work, desk, form.reason)
     return settle(session, work), judgement
@@ -250,14 +251,15 @@ def _insert_child(session: Session, work: Opened, number: str, form: TicketForm,
         faults = tuple(FieldFault(fault.pointer.replace("/override", pointer), fault.message) for fault in error.faults)
         raise InvalidInputError(error.message, faults=faults) from error
     judgement = judgement_view(judged, desk.rulebook, desk.classifier.version if desk.classifier else "", form.override)
-    signature = desk.signatures.signature(form.title, form.content) if desk.signatures else None
+    party = session.get_one(TicketParty, parent.id)
+    hidden = () if judged.confidentiality == PUBLIC else identifying(party, installed_sealer())
+    signature = signature_of(desk.signatures, (form.title, form.content), hidden) if desk.signatures else None
     new = NewTicket(
         number, work.at, form, judged, judgement, work.caller, parent.special_supervisor, signature,
-        Origin(parent.id, parent.number, parent.accepted_at, parent.due_at),
+        Origin(parent.id, parent.number, parent.accepted_at, parent.due_at), hidden=hidden,
     )  # fmt: skip
     child = insert_ticket(session, new)
     if child is None:
         raise NotFoundError("子件没有建成，请重试")
-    party = session.get_one(TicketParty, parent.id)
     columns = [column.key for column in TicketParty.__table__.columns if column.key != "ticket_id"]
     session.add(TicketParty(ticket_id=child, **{name: getattr(party, name) for name in columns}))

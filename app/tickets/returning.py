@@ -10,15 +10,18 @@ from app.accounts.access import Verb
 from app.errors import ConflictError, FieldFault, InvalidInputError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
+from app.sealing import installed_sealer
 from app.tickets.acts import Act, Opened, happen, limit, open_ticket, own_part, row_of, settle
 from app.tickets.dispatching import send, waits_until
 from app.tickets.forms import DispatchForm
 from app.tickets.intake import Desk, find_unit
 from app.tickets.lifecycle import Move, State, refused
+from app.tickets.queries import ordinary
 from app.tickets.receiving import recall_notices
 from app.tickets.standing import Part, Phase
 from app.tickets.submission import insert_note
-from app.tickets.tables import Ruling, Ticket, UnitRequest
+from app.tickets.tables import Ruling, Ticket, TicketParty, UnitRequest
+from app.tickets.veiling import words_to_hide
 from app.tickets.verb_forms import ArbitrationForm, ObjectionForm, ReasonForm, RulingForm
 
 KIND = "退单"
@@ -244,10 +247,18 @@ def _precedent(
     )  # fmt: skip
 
 
-def precedents(session: Session, tag: str, limit_: int) -> list[Ruling]:
-    """Return the newest rulings on a tag's matters."""
-    statement = select(Ruling).where(Ruling.tag == tag).order_by(Ruling.ruled_at.desc(), Ruling.id.desc())
-    return list(session.scalars(statement.limit(limit_)))
+def precedents(session: Session, tag: str, limit_: int) -> list[tuple[Ruling, tuple[str, ...]]]:
+    """Return the newest rulings on a tag's matters, each with the words to hide in it; none on 专办件."""
+    statement = (
+        select(Ruling, Ticket, TicketParty)
+        .join(Ticket, Ticket.id == Ruling.ticket_id)
+        .join(TicketParty, TicketParty.ticket_id == Ticket.id)
+        .where(Ruling.tag == tag, ordinary())
+        .order_by(Ruling.ruled_at.desc(), Ruling.id.desc())
+        .limit(limit_)
+    )
+    sealer = installed_sealer()
+    return [(ruling, words_to_hide(ticket, party, sealer)) for ruling, ticket, party in session.execute(statement)]
 
 
 def proposals(session: Session) -> list[tuple[str, str, str, int]]:

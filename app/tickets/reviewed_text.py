@@ -8,6 +8,7 @@ from app.sealing import Sealer
 from app.tickets.acts import Act, happen, open_ticket, settle
 from app.tickets.detecting import find_personal
 from app.tickets.lifecycle import refused
+from app.tickets.masking import hide_words
 from app.tickets.tables import Ticket, TicketParty, TicketText
 from app.tickets.veiling import identifying, is_veiled
 from app.tickets.verb_forms import ReviewedTextForm
@@ -36,6 +37,6 @@ def set_reviewed_text(session: Session, act: Act, form: ReviewedTextForm, sealer
 
 def _left_in(content: str, words: tuple[str, ...]) -> list[str]:
     kinds = [find.kind for find in find_personal(content)]
-    if any(word in content for word in words if len(word) > 1):
+    if hide_words(content, words) != content:
         kinds.append("企业或联系人的名称、地址等")
     return list(dict.fromkeys(kinds))

@@ -1,5 +1,6 @@
 """办结反馈: review of the answer, callback to the enterprise, reassessment, rework, promises, archive."""
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 from sqlalchemy import select
@@ -10,17 +11,19 @@ from app.accounts.access import Caller, Verb
 from app.errors import ConflictError, FieldFault, ForbiddenError, InvalidInputError, NotFoundError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
+from app.sealing import installed_sealer
 from app.tickets.acts import Act, Opened, add_rows, happen, limit, open_by_id, open_ticket, settle
 from app.tickets.checks import Finding, check_answer, same_text
 from app.tickets.dispatching import evidence_of, next_round
 from app.tickets.handling import diligently_tried
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import ENDED, Move, State, refused
-from app.tickets.queries import one
+from app.tickets.queries import one, ordinary
 from app.tickets.receiving import follow_main
 from app.tickets.standing import Phase
 from app.tickets.submission import insert_note
-from app.tickets.tables import CallbackAttempt, DirectAnswer, Promise, Reply, Ticket, TicketText
+from app.tickets.tables import CallbackAttempt, DirectAnswer, Promise, Reply, Ticket, TicketParty, TicketText
+from app.tickets.veiling import veiled_text, words_to_hide
 from app.tickets.verb_forms import CallbackForm, PromiseResultForm, ReasonForm, ReassessForm, ReviewForm
 
 MAX_REWORKS = 2
@@ -38,7 +41,10 @@ def final_answer(session: Session, ticket_id: int) -> Reply | None:
 
 
 def findings(session: Session, ticket_id: int, *, contacted: bool) -> list[Finding]:
-    """Return what the answer under review lacks, compared with the appeal and with other tickets' answers."""
+    """Return what the answer under review lacks, compared with the appeal and with other tickets' answers.
+
+    The appeal's sentences are quoted as they may be shown; 专办件 are not told of.
+    """
     reply = final_answer(session, ticket_id)
     if reply is None:
         return []
@@ -47,12 +53,15 @@ def findings(session: Session, ticket_id: int, *, contacted: bool) -> list[Findi
     recent = (
         select(Ticket.number, Reply.content)
         .join(Ticket, Ticket.id == Reply.ticket_id)
-        .where(Reply.stage == "终", Reply.ticket_id != ticket_id)
+        .where(Reply.stage == "终", Reply.ticket_id != ticket_id, ordinary())
         .order_by(Reply.id.desc())
         .limit(RECENT_ANSWERS)
     )
     same = [number for number, content in session.execute(recent) if same_text(content) == own]
-    return check_answer(f"{text.title}\n{text.content}", reply.content, contacted=contacted, same_elsewhere=same)
+    ticket, party = session.get_one(Ticket, ticket_id), session.get_one(TicketParty, ticket_id)
+    words = words_to_hide(ticket, party, installed_sealer())
+    found = check_answer(f"{text.title}\n{text.content}", reply.content, contacted=contacted, same_elsewhere=same)
+    return [replace(item, message=veiled_text(item.message, words)) for item in found]
 
 
 def check(session: Session, number: str, caller: Caller) -> list[Finding]:

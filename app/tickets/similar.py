@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller, Verb
-from app.classify.similar import LEAST_SCORE, NEAR_DUPLICATE, Signature, SignatureMaker, likeness, unpack
+from app.classify.similar import LEAST_SCORE, NEAR_DUPLICATE, Signature, likeness, unpack
 from app.database import put
 from app.tickets.lifecycle import State
 from app.tickets.queries import visible
@@ -26,7 +26,6 @@ from app.tickets.veiling import is_veiled, unveiled
 TICKETS_A_TERM = 150
 CANDIDATES = 120
 ENTERPRISE_TICKETS = 50
-INDEX_BATCH = 500
 
 
 class Relation(StrEnum):
@@ -79,21 +78,6 @@ def store_signature(session: Session, ticket_id: int, signature: Signature) -> N
     """Put a new ticket into the index."""
     put(session, TicketSignature, [{"ticket_id": ticket_id, "packed": signature.packed()}])
     put(session, TicketKey, [{"term": term, "ticket_id": ticket_id} for term in signature.keys])
-
-
-def index_missing(session: Session, maker: SignatureMaker) -> int:
-    """Put tickets that came in while no model was loaded into the index; returns how many, at most a batch."""
-    statement = (
-        select(TicketText)
-        .outerjoin(TicketSignature, TicketSignature.ticket_id == TicketText.ticket_id)
-        .join(Ticket, Ticket.id == TicketText.ticket_id)
-        .where(TicketSignature.ticket_id.is_(None), Ticket.anonymised_at.is_(None))
-        .limit(INDEX_BATCH)
-    )
-    texts = session.scalars(statement).all()
-    for text in texts:
-        store_signature(session, text.ticket_id, maker.signature(text.title, text.content))
-    return len(texts)
 
 
 def similar(session: Session, caller: Caller, wanted: Wanted, limit: int) -> list[Found]:
@@ -153,12 +137,10 @@ def _recent_or_open(since: datetime) -> ColumnElement[bool]:
     return or_(Ticket.accepted_at >= since, Ticket.state.not_in(closed))
 
 
-def wanted_for(session: Session, ticket: Ticket, maker: SignatureMaker, now: datetime, days: int) -> Wanted:
-    """Return what to look for to find tickets like a stored one."""
-    text = session.get_one(TicketText, ticket.id)
+def wanted_for(session: Session, ticket: Ticket, signature: Signature, now: datetime, days: int) -> Wanted:
+    """Return what to look for to find tickets like a stored one, whose signature is given."""
     party = session.get_one(TicketParty, ticket.id)
     enterprise = () if is_veiled(ticket) else (party.enterprise_find, party.credit_code_find)
-    signature = maker.signature(text.title, text.content)
     return Wanted(signature, enterprise, now - timedelta(days=days), ticket.id)
 
 

@@ -63,7 +63,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class NewTicket:
-    """One appeal, judged and ready to be stored."""
+    """One appeal, judged and ready to be stored.
+
+    Attributes:
+        signature: what it is like, made without the hidden words.
+        hidden: the words by which the caller of a 隐名 or 匿名 appeal would be found.
+    """
 
     number: str
     at: datetime
@@ -75,6 +80,7 @@ class NewTicket:
     signature: Signature | None = None
     origin: Origin | None = None
     partner: str = ""
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ def insert_ticket(session: Session, new: NewTicket) -> int | None:
     _insert_details(session, ticket_id, new)
     if new.signature:
         store_signature(session, ticket_id, new.signature)
-    index_text(session, ticket_id, new.number, (new.form.title, new.form.content), _to_hide(new))
+    index_text(session, ticket_id, new.number, (new.form.title, new.form.content), new.hidden)
     birth[1].payload["note"] = _insert_note(session, ticket_id, new)
     notices = [("enterprise.received", {"number": new.number})]
     if standing.parts:
@@ -298,10 +304,10 @@ def insert_note(session: Session, ticket_id: int, text: str, caller: Caller, at:
     return put_one(session, TicketNote, row)
 
 
-def _to_hide(new: NewTicket) -> tuple[str, ...]:
+def to_hide(form: TicketForm, confidentiality: str) -> tuple[str, ...]:
     """Return the words by which the caller of a 隐名 or 匿名 appeal would be found."""
-    enterprise, contact = new.form.enterprise, new.form.contact
-    if new.judged.confidentiality == PUBLIC:
+    enterprise, contact = form.enterprise, form.contact
+    if confidentiality == PUBLIC:
         return ()
     others = (contact.phone, contact.email, enterprise.credit_code, enterprise.park, contact.address)
     return telling(enterprise.name, contact.name, *others)

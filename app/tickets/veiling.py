@@ -9,8 +9,9 @@ from typing import Protocol
 
 from sqlalchemy import ColumnElement
 
+from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
-from app.tickets.masking import hide_words, mask_text, name_stem
+from app.tickets.masking import mask_text, name_stem, veil_and_mask
 from app.tickets.tables import Ticket, TicketParty
 
 PUBLIC = "公开"
@@ -23,6 +24,20 @@ TRADE = re.compile(
 )
 TITLES = ("先生", "女士", "小姐", "总", "经理", "老板", "师傅", "厂长", "主任", "姐", "哥", "工")
 LEAST_CHARS = 2
+# What stands behind a firm's own name: which branch of it, or where.
+BRANCH = re.compile(r"(?<=公司)[^公司]{0,10}(?:分公司|分店|分厂|分部|支行|营业部|项目部)$|[(（][^()（）]*[)）]")
+# An address up to its first number: the street, the estate, the building.
+NUMBERED = re.compile(r"[0-9A-Za-z]")
+LEAST_STREET = 3
+_places: set[str] = set()
+
+
+def know_places(rulebook: Rulebook) -> None:
+    """Learn the names of cities and districts that stand in front of an enterprise's own name, with and without 市, 区 …"""
+    names = {rulebook.city.name, *rulebook.out_of_town}
+    for district in rulebook.districts:
+        names |= {district.name, district.short, *district.aliases}
+    _places.update(names, (re.sub(r"[市区旗县盟]$", "", name) for name in names if len(name) > LEAST_CHARS))
 
 
 class Listed(Protocol):
@@ -58,19 +73,47 @@ def shown_title(ticket: Listed, title: str) -> str:
     return HIDDEN_TITLE if is_veiled(ticket) else mask_text(title)
 
 
+def _without_place(name: str) -> str:
+    """Return a name without the city, district or region in front of it; one that is nothing else stays."""
+    known = max((place for place in _places if name.startswith(place)), key=len, default="")
+    match = PLACE.match(name)
+    rest = name[max(len(known), match.end() if match else 0) :]
+    rest = rest.removeprefix("市") if known else rest
+    return rest if len(rest) >= LEAST_CHARS else name
+
+
+def _stems(enterprise: str) -> list[str]:
+    """Return an enterprise's own name as it is said: without legal form, branch, and the places before and behind it."""
+    stem = name_stem(BRANCH.sub("", enterprise))
+    behind = max((place for place in (*_places, "内蒙古") if stem.endswith(place)), key=len, default="")
+    found = [name_stem(enterprise), stem, name_stem(stem.removesuffix(behind))]
+    while (shorter := _without_place(found[-1])) != found[-1]:
+        found.append(shorter)
+    return found
+
+
 def names_of(enterprise: str, contact: str) -> tuple[str, ...]:
     """Return how people say an enterprise and its contact: a sole trader's shop often bears its owner's name."""
-    stem = name_stem(enterprise)
-    short = PLACE.sub("", stem)
-    called = [stem, short, TRADE.sub("", short)] if short else [stem]
+    stems = _stems(enterprise)
+    called = [*stems, TRADE.sub("", stems[-1])]
     if len(contact) >= LEAST_CHARS:
         called += [contact, *(contact[0] + title for title in TITLES), f"老{contact[0]}", f"小{contact[0]}"]
-    return tuple(word for word in dict.fromkeys(called) if len(word) >= LEAST_CHARS and not TRADE.fullmatch(word))
+    places = {*_places, "内蒙古"}
+    return tuple(
+        word
+        for word in dict.fromkeys(called)
+        if len(word) >= LEAST_CHARS and not TRADE.fullmatch(word) and word not in places
+    )
 
 
 def telling(enterprise: str, contact: str, *others: str) -> tuple[str, ...]:
     """Return the words that tell who a caller is: its names as people say them, numbers and places with and without the city."""
-    return (enterprise, contact, *others, *(PLACE.sub("", each) for each in others), *names_of(enterprise, contact))
+    told = [enterprise, contact, *names_of(enterprise, contact)]
+    for other in others:
+        street = NUMBERED.split(other)[0]
+        told += [other, _without_place(other), other.removesuffix("区") if other.endswith("园区") else ""]
+        told += [part for part in (street, _without_place(street)) if len(part) >= LEAST_STREET]
+    return tuple(dict.fromkeys(word for word in told if len(word) >= LEAST_CHARS))
 
 
 def identifying(party: TicketParty, sealer: Sealer) -> tuple[str, ...]:
@@ -90,4 +133,4 @@ def words_to_hide(ticket: Ticket, party: TicketParty, sealer: Sealer) -> tuple[s
 
 def veiled_text(text: str, words: tuple[str, ...]) -> str:
     """Return a text as it may be shown: personal data masked, given words hidden."""
-    return hide_words(mask_text(text), words)
+    return veil_and_mask(text, words)

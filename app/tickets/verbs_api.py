@@ -36,6 +36,7 @@ from app.tickets.intake import find_unit
 from app.tickets.life_schemas import CaseFileView, ChildrenView, ClockView, EnquiryView, FindingView, ProposalView
 from app.tickets.office import Office
 from app.tickets.schemas import Judgement, RulingView, TicketView
+from app.tickets.veiling import is_veiled
 from app.tickets.verb_forms import (
     AnswerForm,
     ArbitrationForm,
@@ -62,7 +63,7 @@ from app.tickets.verb_forms import (
     SupportForm,
     SuspensionForm,
 )
-from app.tickets.views import unit_view
+from app.tickets.views import unit_view, without_words
 from app.web import REFUSALS, UnitQuery
 
 router = APIRouter(prefix="/api/v1", tags=["办理"], responses=REFUSALS)
@@ -104,9 +105,7 @@ def supplement(
     at: At, form: SupplementForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_SUPPLEMENT))]
 ) -> TicketView:
     """Add what the enterprise has told since; it goes out where that settles it."""
-    return at.done(
-        caller, lambda session, act: receiving.supplement(session, act, form, at.office.desk, at.office.sealer)
-    )
+    return at.done(caller, lambda session, act: receiving.supplement(session, act, form, at.office.desk))
 
 
 @router.post("/tickets/{number}/answer", summary="直办办结")
@@ -309,7 +308,8 @@ def confer(at: At, form: ConferenceForm, caller: Annotated[Caller, Depends(Allow
 def correct(at: At, form: CorrectForm, caller: Annotated[Caller, Depends(Allow(Verb.TICKET_CORRECT))]) -> Judgement:
     """Correct tag, type, urgency or place of a waiting ticket; it goes out as soon as nothing stands against it."""
     with at.office.database.write() as session:
-        return dispatching.correct(session, at.act(caller), form, at.office.desk)[1]
+        ticket, judgement = dispatching.correct(session, at.act(caller), form, at.office.desk)
+        return without_words(judgement) if is_veiled(ticket) else judgement
 
 
 @router.post("/tickets/{number}/split", summary="拆分")
@@ -398,7 +398,8 @@ def read_rulings(
 ) -> list[RulingView]:  # fmt: skip
     """The newest rulings on whose duty a tag's matters are."""
     with office.database.read() as session:
-        return [ruling_view(row, office.desk.rulebook) for row in returning.precedents(session, tag, PRECEDENTS)]
+        found = returning.precedents(session, tag, PRECEDENTS)
+        return [ruling_view(row, office.desk.rulebook, words) for row, words in found]
 
 
 @router.get("/rulings/proposals", summary="规则修改建议")

@@ -156,6 +156,12 @@ def judgement_view(judged: Judged, rulebook: Rulebook, model_version: str, overr
     )
 
 
+def without_words(judgement: Judgement) -> Judgement:
+    """Return a judgement without the caller's own words in it, for whoever is not to read a veiled text."""
+    place = judgement.place.model_copy(update={"words": []})
+    return judgement.model_copy(update={"terms": [], "place": place})
+
+
 def _terms(judged: Judged) -> list[TermView]:
     if judged.prediction is None:
         return []

@@ -131,7 +131,7 @@ HOTLINE_VERBS: dict[str, Verb] = {
     "consult": lambda s, a, w: dispatching.reclassify(s, a, forms.ReclassifyForm(type="咨询", urgent=False, **REASON), w.desk),
     "statute": lambda s, a, w: dispatching.start_statute(s, a, forms.StatuteForm(started_at=w.moment, **REASON), w.desk),
     "ask info": lambda s, a, w: receiving.ask_info(s, a, forms.InfoForm(wanted="请补合同"), w.desk),
-    "supplement": lambda s, a, w: receiving.supplement(s, a, forms.SupplementForm(content="合同已补，在昆区。"), w.desk, w.office.sealer),
+    "supplement": lambda s, a, w: receiving.supplement(s, a, forms.SupplementForm(content="合同已补，在昆区。"), w.desk),
     "answer directly": lambda s, a, w: receiving.answer_directly(s, a, DirectAnswerForm(way="在线解答", content=LONG), w.desk),
     "withdraw": lambda s, a, w: receiving.withdraw(s, a, forms.ReasonForm(**REASON)),
     "invalidate": lambda s, a, w: receiving.invalidate(s, a, forms.ReasonForm(**REASON)),

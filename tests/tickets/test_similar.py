@@ -7,9 +7,10 @@ from sqlalchemy import delete, func, select
 
 from app import clock
 from app.database import Database
+from app.tickets.indexing import index_missing
 from app.tickets.lifecycle import State
 from app.tickets.office import Office
-from app.tickets.similar import index_missing, indexed
+from app.tickets.similar import indexed
 from app.tickets.tables import Ticket, TicketKey, TicketSignature
 from tests.builders import Hotline
 
