@@ -1,4 +1,7 @@
-"""Counts indicators in SQL: all that share a grain and a moment in one query, whole or by unit, type, channel, place, tag."""
+"""Counts indicators in SQL: all that share a grain and a moment in one query, whole or by unit, type, channel, place, tag.
+
+专办件 count in no figure: a number by unit or type would tell of them, and no unit could recompute its score.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.reports.indicators import Grain, Indicator, rows_of, unit_of
 from app.reports.layout import percent
 from app.reports.periods import Period
+from app.tickets.queries import ordinary
 from app.tickets.tables import Ticket
 
 WHOLE = ""
@@ -70,7 +74,7 @@ def _query(
     for indicator in members:
         base = ripe(indicator, period)
         columns += [_sum(and_(base, indicator.hits(period))), _sum(base)]
-    query = select(key, *columns).select_from(rows_of(grain)).where(members[0].within(period), *also)
+    query = select(key, *columns).select_from(rows_of(grain)).where(members[0].within(period), ordinary(), *also)
     return query.group_by(key) if axis else query
 
 
@@ -100,7 +104,8 @@ def tickets(indicator: Indicator, period: Period, part: str, *also: ColumnElemen
     base = ripe(indicator, period)
     hit = indicator.hits(period)
     wanted = {"base": base, "hit": and_(base, hit), "miss": and_(base, not_(hit))}[part]
-    rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(indicator.within(period), wanted, *also)
+    counted = (indicator.within(period), wanted, ordinary(), *also)
+    rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(*counted)
     return select(Ticket.number, Ticket.id).where(Ticket.id.in_(rows.correlate(None)))
 
 

@@ -15,6 +15,7 @@ from app.database import Later
 from app.reports.catalogue import BY_CODE
 from app.reports.indicators import rows_of
 from app.reports.periods import Period
+from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Reply, Ticket, UnitRequest
 
 LAST_MINUTES = 30 * 60
@@ -41,7 +42,9 @@ def _last_minute(session: Session, period: Period) -> list[dict[str, Any]]:
     hurried = and_(Dispatch.replied_at <= Dispatch.due_at, Later(Dispatch.replied_at, LAST_MINUTES) >= Dispatch.due_at)
     came_back = and_(Ticket.answered_at.is_not(None), not_(once.hits(period)))
     statement = select(Dispatch.unit, Ticket.number).select_from(rows_of(on_time.grain))
-    statement = statement.where(on_time.counted(period), hurried, came_back).order_by(Dispatch.unit, Ticket.id)
+    statement = statement.where(on_time.counted(period), hurried, came_back, ordinary()).order_by(
+        Dispatch.unit, Ticket.id
+    )
     groups: dict[str, list[str]] = defaultdict(list)
     for unit, number in session.execute(statement):
         groups[unit].append(number)
@@ -67,7 +70,7 @@ def _same_answers(session: Session, period: Period) -> list[dict[str, Any]]:
         .join(Reply, Reply.content == alike.c.content)
         .join(part, and_(part.id == Reply.dispatch_id, part.unit == alike.c.unit))
         .join(Ticket, Ticket.id == Reply.ticket_id)
-        .where(written)
+        .where(written, ordinary())
         .order_by(alike.c.unit, alike.c.first, Ticket.number)
         .distinct()
     )
@@ -84,6 +87,7 @@ def _late_returns(session: Session, period: Period) -> list[dict[str, Any]]:
         .join(Dispatch, Dispatch.id == UnitRequest.dispatch_id)
         .join(Ticket, Ticket.id == UnitRequest.ticket_id)
         .where(UnitRequest.kind == "退单", UnitRequest.asked_at >= period.begins, UnitRequest.asked_at < period.ends)
+        .where(ordinary())
         .order_by(Dispatch.unit, UnitRequest.id)
     )
     every: dict[str, int] = defaultdict(int)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.clock import spoken
@@ -101,7 +101,7 @@ def bounced(session: Session, period: Period) -> list[dict[str, Any]]:
         select(UnitRequest.status, Ticket.tag, Dispatch.unit, func.count())
         .join(Dispatch, Dispatch.id == UnitRequest.dispatch_id)
         .join(Ticket, Ticket.id == UnitRequest.ticket_id)
-        .where(UnitRequest.kind == "退单", UnitRequest.status.in_(("准予", "不予")))
+        .where(UnitRequest.kind == "退单", UnitRequest.status.in_(("准予", "不予")), ordinary())
         .where(UnitRequest.decided_at >= period.begins, UnitRequest.decided_at < period.ends)
         .group_by(UnitRequest.status, Ticket.tag, Dispatch.unit)
     )
@@ -172,7 +172,7 @@ def corrections(session: Session, period: Period) -> list[dict[str, Any]]:
     """Return the appeals upheld in a period, as the bulletin names them (更正)."""
     upheld = (
         AssessmentAppeal.status == "成立", AssessmentAppeal.decided_at >= period.begins,
-        AssessmentAppeal.decided_at < period.ends,
+        AssessmentAppeal.decided_at < period.ends, or_(AssessmentAppeal.ticket_id.is_(None), ordinary()),
     )  # fmt: skip
     statement = (
         select(AssessmentAppeal.unit, AssessmentAppeal.indicator, Report.period, Ticket.number)

@@ -26,6 +26,7 @@ from app.reports.showing import (
     was,
 )
 from app.reports.times import handling
+from app.tickets.queries import ordinary
 from app.tickets.tables import Ticket
 
 MONTHS_SHOWN = 6
@@ -81,7 +82,7 @@ def _trend(maker: Maker, period: Period) -> list[Figures]:
 def _hot_units(maker: Maker, period: Period) -> dict[str, dict[str, int]]:
     """Return how many appeals of each tag each unit leads."""
     rows = select(Ticket.tag, Ticket.lead_unit).where(
-        Ticket.accepted_at >= period.begins, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None)
+        Ticket.accepted_at >= period.begins, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None), ordinary()
     )
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for tag, unit in maker.session.execute(rows):
