@@ -23,6 +23,7 @@ from tests.builders import TestClient
 from tests.conftest import BACKENDS, lent_database, open_test_office
 from tests.reports.slow import TWINS, slow_sum
 from tests.reports.slow_world import World, read_world
+from tests.reports.test_contributions import by_hand, file_of
 from tests.reports.year import ENDS, EVERY_SECOND, MONTHLY, LongHotline, Year, make_year
 from tests.tickets.test_life import ok
 
@@ -104,6 +105,14 @@ def test_the_units_of_a_report_add_up_to_the_city_and_the_page_says_what_no_unit
     page = lived.hotline.get("supervisor", "/reports/annual/2026", format="html").text
     assert NO_UNIT in page
     assert "各单位数之和与全市数一致" in page
+
+
+def test_every_unit_recomputes_its_score_from_its_file_alone(lived: Lived) -> None:
+    ok(lived.hotline.post("admin", "/jobs/annual_report/run", {"period": "2026"}))
+    scores = ok(lived.hotline.get("supervisor", "/reports/annual/2026"))["figures"]["scores"]
+    scored = {unit: (row["score"], row["final"]) for unit, row in scores.items() if row["score"]}
+    assert {unit: by_hand(file_of(lived.hotline, "supervisor", unit=unit)) for unit in scored} == scored
+    assert len(scored) > 2
 
 
 def test_what_only_the_named_supervisor_may_know_of_is_in_no_figure(lived: Lived) -> None:
