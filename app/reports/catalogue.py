@@ -330,6 +330,12 @@ INDICATORS: tuple[Indicator, ...] = (
         _solved_said, lambda _: CallbackAttempt.solved == "已解决", BEIJING, Sense.HIGH,
     ),
     Indicator(
+        "widely_solved_rate", "解决率（宽口径）", Grain.CALLBACK, "企业答“已解决”，“部分解决”按半件计",
+        "期内回访中企业作答的工单（一件以期内最后一次为准）", CallbackAttempt.at, _solved_said,
+        lambda _: CallbackAttempt.solved == "已解决", "宽口径，列在解决率之后供参看，不用于考评", Sense.HIGH,
+        half=lambda _: CallbackAttempt.solved == "部分解决",
+    ),
+    Indicator(
         "partly_solved_rate", "部分解决率", Grain.CALLBACK, "企业答“部分解决”", "期内回访中企业作答的工单（一件以期内最后一次为准）",
         CallbackAttempt.at, _solved_said, lambda _: CallbackAttempt.solved == "部分解决", PRACTICE,
     ),

@@ -21,7 +21,7 @@ from app.errors import InvalidInputError, NotFoundError
 from app.reports import issuing
 from app.reports.annual import BONUS, findings, settled
 from app.reports.catalogue import BY_CODE
-from app.reports.counting import ripe
+from app.reports.counting import ripe, whole
 from app.reports.figures import Maker
 from app.reports.indicators import rows_of, unit_of
 from app.reports.periods import Period, Span
@@ -56,7 +56,7 @@ class Line:
     indicator: str = ""
     number: str = ""
     base: int = 0
-    hit: int = 0
+    hit: int | float = 0
     weight: str = ""
     share: str = ""
     points: str = ""
@@ -117,7 +117,7 @@ def _cases(maker: Maker, found: Account, weight: Weight, part: Part, caller: Cal
         AssessmentMark.ticket_id == Ticket.id, AssessmentMark.kind == EXCLUDED, AssessmentMark.status == UPHELD
     )
     seen = visible(caller, Verb.TICKET_READ) if caller else true()
-    flags = (_flag(indicator.hits(found.period)), _flag(marked), _flag(seen))
+    flags = (indicator.halves(found.period), _flag(marked), _flag(seen))
     statement = select(Ticket.number, Ticket.kind, Ticket.tag, *flags).select_from(rows_of(indicator.grain))
     mine = (
         indicator.within(found.period),
@@ -127,12 +127,13 @@ def _cases(maker: Maker, found: Account, weight: Weight, part: Part, caller: Cal
     )
     rows: Any = maker.session.execute(statement.where(*mine).order_by(Ticket.id).execution_options(yield_per=CHUNK))
     share = "" if part.share is None else _fine(part.share)
-    for number, kind, tag, hit, is_marked, is_seen in rows:
+    for number, kind, tag, halves, is_marked, is_seen in rows:
+        hit = whole(halves)
         why = _why_left_out(weight, kind, tag, marked=bool(is_marked))
         yield Line(
             LEFT_OUT if why else COUNTED, weight.name, indicator.name, number if is_seen else GONE, int(not why),
-            0 if why else int(hit), str(weight.weight), "" if why else share,
-            "" if why else _worth(weight, part, bool(hit)), why,
+            0 if why else hit, str(weight.weight), "" if why else share,
+            "" if why else _worth(weight, part, hit), why,
         )  # fmt: skip
 
 
@@ -150,10 +151,11 @@ def _why_left_out(weight: Weight, kind: str, tag: str, *, marked: bool) -> str:
     return f"{prefix}类标签不计入本项（{weight.basis}）" if prefix else ""
 
 
-def _worth(weight: Weight, part: Part, hit: bool) -> str:
+def _worth(weight: Weight, part: Part, hit: float) -> str:
     if part.share is None:
         return ""
-    return _fine(100 * part.share * int(hit != weight.inverted) / part.tally.base)
+    good = Decimal(1 - hit if weight.inverted else hit)
+    return _fine(100 * part.share * good / part.tally.base)
 
 
 def _fine(number: Decimal) -> str:
@@ -269,7 +271,7 @@ def workbook(found: list[Line]) -> bytes:
         page.write_string(0, column, name)
     for row, line in enumerate(found, 1):
         for column, cell in enumerate(astuple(line)):
-            if isinstance(cell, int):
+            if isinstance(cell, int | float):
                 page.write_number(row, column, cell)
             else:
                 page.write_string(row, column, cell)

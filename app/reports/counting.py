@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.reports.indicators import Grain, Indicator, rows_of, unit_of
@@ -25,9 +25,12 @@ WHOLE = ""
 
 @dataclass(frozen=True)
 class Tally:
-    """How many rows an indicator counts and how many of them hit; of a plain count `hit` is the count."""
+    """How many rows an indicator counts and how many of them hit; of a plain count `hit` is the count.
 
-    hit: int
+    Where something counts half (宽口径), `hit` may end in .5, which a float holds exactly.
+    """
+
+    hit: int | float
     base: int
 
     @property
@@ -62,8 +65,13 @@ def tally(
         for row in session.execute(_query(grain, members, period, axis, also)):
             key, counts = row[0] or WHOLE, row[1:]
             for index, indicator in enumerate(members):
-                found[indicator.code, key] = Tally(int(counts[2 * index] or 0), int(counts[2 * index + 1] or 0))
+                found[indicator.code, key] = Tally(whole(int(counts[2 * index] or 0)), int(counts[2 * index + 1] or 0))
     return found
+
+
+def whole(halves: int) -> int | float:
+    """Return halves as ones: 5 as 2.5, 4 as 2."""
+    return halves / 2 if halves % 2 else halves // 2
 
 
 def _query(
@@ -73,7 +81,7 @@ def _query(
     columns: list[Any] = []
     for indicator in members:
         base = ripe(indicator, period)
-        columns += [_sum(and_(base, indicator.hits(period))), _sum(base)]
+        columns += [func.sum(case((base, indicator.halves(period)), else_=0)), _sum(base)]
     query = select(key, *columns).select_from(rows_of(grain)).where(members[0].within(period), ordinary(), *also)
     return query.group_by(key) if axis else query
 
@@ -103,6 +111,8 @@ def tickets(indicator: Indicator, period: Period, part: str, *also: ColumnElemen
     """
     base = ripe(indicator, period)
     hit = indicator.hits(period)
+    if indicator.half is not None:
+        hit = or_(hit, indicator.half(period))
     wanted = {"base": base, "hit": and_(base, hit), "miss": and_(base, not_(hit))}[part]
     counted = (indicator.within(period), wanted, ordinary(), *also)
     rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(*counted)

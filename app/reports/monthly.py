@@ -35,7 +35,7 @@ MAIN = (
     "received", "dispatched", "direct_rate", "dispatch_timely", "first_hit", "sign_timely", "response_rate", "diligent_rate",
     "on_time_rate", "original_on_time_rate", "overdue_rate", "closing_rate", "rework_on_time_rate", "support_on_time_rate",
     "return_rate", "return_request_rate", "improper_return_rate", "extension_rate", "callback_coverage",
-    "participation_rate", "solved_rate", "partly_solved_rate", "satisfied_rate", "strictly_satisfied_rate",
+    "participation_rate", "solved_rate", "widely_solved_rate", "partly_solved_rate", "satisfied_rate", "strictly_satisfied_rate",
     "first_satisfied_rate", "clean_answer_rate", "rework_rate", "repeat_rate", "supervision_rate", "once_rate",
 )  # fmt: skip
 

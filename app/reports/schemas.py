@@ -79,7 +79,7 @@ class ContributionLine(BaseModel):
     indicator: str
     number: str
     base: int
-    hit: int
+    hit: int | float
     weight: str
     share: str
     points: str

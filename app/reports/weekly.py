@@ -27,7 +27,7 @@ from app.reports.times import handling
 TOP_TAGS = 10
 RATES = (
     "direct_rate", "dispatch_timely", "first_hit", "sign_timely", "response_rate", "on_time_rate", "closing_rate",
-    "return_rate", "callback_coverage", "solved_rate", "satisfied_rate", "repeat_rate",
+    "return_rate", "callback_coverage", "solved_rate", "widely_solved_rate", "satisfied_rate", "repeat_rate",
 )  # fmt: skip
 WEAK = Decimal(90)
 ENOUGH = 10

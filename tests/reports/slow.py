@@ -3,7 +3,7 @@
 Each twin yields the cases of a period: whose it is and whether it hits. A rate is hits over cases, a count the cases.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from app.reports.periods import Period
 from tests.reports.slow_world import CLOSE, CONTACT, REWORK, SIGN, Matter, Share, Voice, World
 
-Cases = Iterator[tuple[str, bool]]
+# Whose a case is, and what it adds to the numerator: nothing, one, or half of one.
+Cases = Iterator[tuple[str, float]]
 Twin = Callable[[World, Period], Cases]
 MONTH = timedelta(days=30)
 GOOD, FAIR = {"非常满意", "满意"}, {"非常满意", "满意", "基本满意"}
@@ -22,19 +23,19 @@ TWINS: dict[str, Twin] = {}
 class Sum:
     """Hits and bases of the city and, by code, of each unit; "" is what no unit has."""
 
-    hits: Counter[str]
+    hits: dict[str, float]
     bases: Counter[str]
 
-    def of_city(self) -> tuple[int, int]:
-        return self.bases.total(), self.hits.total()
+    def of_city(self) -> tuple[int, float]:
+        return self.bases.total(), sum(self.hits.values())
 
-    def of(self, unit: str) -> tuple[int, int]:
+    def of(self, unit: str) -> tuple[int, float]:
         return self.bases[unit], self.hits[unit]
 
 
 def slow_sum(code: str, world: World, period: Period) -> Sum:
     """Count an indicator's cases one by one."""
-    hits: Counter[str] = Counter()
+    hits: dict[str, float] = defaultdict(float)
     bases: Counter[str] = Counter()
     for unit, hit in TWINS[code](world, period):
         bases[unit] += 1
@@ -243,6 +244,13 @@ def of_voices(code: str, said: Callable[[Voice], str], good: set[str]) -> None:
     def cases(world: World, period: Period) -> Cases:
         for voice in last_words(world, period, said):
             yield voice.matter.lead, said(voice) in good
+
+
+@twin("widely_solved_rate")
+def widely_solved(world: World, period: Period) -> Cases:
+    """What was partly solved counts half."""
+    for voice in last_words(world, period, lambda each: each.solved):
+        yield voice.matter.lead, {"已解决": 1.0, "部分解决": 0.5}.get(voice.solved, 0.0)
 
 
 of_voices("solved_rate", lambda v: v.solved, {"已解决"})
