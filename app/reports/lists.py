@@ -18,6 +18,7 @@ from app.reports.figures import Maker
 from app.reports.indicators import rows_of
 from app.reports.periods import Period
 from app.reports.tables import AssessmentAppeal, Report
+from app.rulebook.clusters import ClusterRules
 from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Ticket, TicketParty, UnitRequest
 
@@ -129,10 +130,10 @@ def cases(session: Session, period: Period) -> list[dict[str, Any]]:
     return list(found.values())[:CASES]
 
 
-def alike(session: Session, period: Period) -> list[dict[str, Any]]:
+def alike(session: Session, period: Period, rules: ClusterRules) -> list[dict[str, Any]]:
     """Return groups of appeals that tell of the same matter, as topics to confer on (会商)."""
     found = []
-    for group in clusters(session, period)[:SHOWN]:
+    for group in clusters(session, period, rules)[:SHOWN]:
         tags = [appeal.tag for appeal in group]
         units = sorted({appeal.unit for appeal in group if appeal.unit})
         enterprises = {appeal.enterprise or appeal.number for appeal in group}

@@ -42,7 +42,7 @@ def build(maker: Maker, period: Period) -> Figures:
         "units": by_unit(maker, period, UNIT_COLUMNS),
         "times": handling(session, period, maker.calendar),
         "rising": _rising(maker, period),
-        "alike": lists.alike(session, period),
+        "alike": lists.alike(session, period, maker.rulebook.clusters),
         "overdue": lists.overdue(session, period),
         "bounced": lists.bounced(session, period),
         "repeaters": lists.repeaters(session, period),
@@ -133,7 +133,7 @@ def _hot(figures: Figures) -> Section:
 def _alike(figures: Figures) -> Section:
     found = figures["alike"]
     if not found:
-        return Section("alike", "同类多发", ("本周没有三件以上、两家以上企业反映同一事项的情况。",))
+        return Section("alike", "同类多发", ("本周没有多家企业反映同一事项、达到件数的情况。",))
     paragraphs = tuple(
         f"{index}.“{name_of(figures, 'tag', item['tag'])}”{item['n']}件，涉及{item['enterprises']}家企业，"
         f"承办单位：{'、'.join(name_of(figures, 'unit', unit) for unit in item['units']) or '待派单'}，"
