@@ -127,7 +127,7 @@ def test_every_form_holds_the_same_lines_and_the_export_is_on_record(year: Hotli
     told = ok(year.get("supervisor", WHERE, unit=UNIT))
     assert [line["number"] for line in told["lines"]] == [row["工单"] for row in rows]
     book = openpyxl.load_workbook(io.BytesIO(year.get("supervisor", WHERE, unit=UNIT, format="xlsx").content))
-    sheet = list(book.active.iter_rows(values_only=True))
+    sheet = list(book["逐件贡献"].iter_rows(values_only=True))
     assert (sheet[0], len(sheet)) == (HEADER, len(rows) + 1)
     assert sheet[1][4] == int(rows[0]["计入分母"])
     log = year.get("auditor", "/audit/log").text

@@ -285,8 +285,8 @@ def paused(year: Year) -> Life:
 
 def merged(year: Year) -> Life:
     """The same matter twice: joined, and sometimes parted again."""
-    facts = {"enterprise": {"name": f"鹿城第{year.dice.randrange(40)}木业有限公司"}}
-    main, second = year.submit(**facts), year.submit(**facts)
+    enterprise = {"name": f"鹿城第{year.dice.randrange(40)}木业有限公司"}
+    main, second = year.submit(enterprise=enterprise), year.submit(enterprise=enterprise)
     yield 2
     year.do("dispatcher", second, "merge", {"main": main, "reason": "同一笔货款"})
     parted = year.chance(0.3)
