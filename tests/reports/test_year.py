@@ -20,10 +20,11 @@ from app.tickets.intake import Desk
 from app.tickets.office import Office
 from tests.builders import TestClient
 from tests.conftest import BACKENDS, lent_database, open_test_office
+from tests.reports.lives import EVERY_SECOND, MONTHLY, make_year
 from tests.reports.slow import TWINS, slow_sum
 from tests.reports.slow_world import World, read_world
 from tests.reports.test_contributions import by_hand, file_of
-from tests.reports.year import ENDS, EVERY_SECOND, MONTHLY, LongHotline, Year, make_year
+from tests.reports.year import ENDS, LongHotline, Year
 from tests.tickets.test_life import ok
 
 PERIODS = [
