@@ -30,6 +30,7 @@ from app.notify import api as notify_api
 from app.notify.deliver import waiting
 from app.reminders import api as reminders_api
 from app.reports import api as reports_api
+from app.reports import contributions_api
 from app.rulebook.api import make_router
 from app.rulebook.shapes import NoticeStatus
 from app.settings import load_settings
@@ -111,6 +112,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(privacy_api.router)
     app.include_router(saved_api.router)
     app.include_router(reports_api.router)
+    app.include_router(contributions_api.router)
     app.include_router(notify_api.router)
     app.include_router(supervision_api.router)
     app.include_router(reminders_api.router)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fresh_postgres(postgres_url: str) -> Iterator[str]:
     """The address of a fresh migrated PostgreSQL database."""
+    with _cloned(postgres_url) as address:
+        yield address
+
+
+@contextmanager
+def _cloned(postgres_url: str) -> Iterator[str]:
     url, _, template = postgres_url.partition("#")
     name = f"test_{uuid.uuid4().hex[:12]}"
     _sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
@@ -87,6 +94,17 @@ def fresh_sqlite(sqlite_template: Path, tmp_path: Path) -> str:
     target = tmp_path / "hotline.sqlite3"
     shutil.copy(sqlite_template, target)
     return f"sqlite:///{target}"
+
+
+@contextmanager
+def lent_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Lend the address of a fresh migrated database to a fixture with one of BACKENDS as its parameter, for as long as it lives."""
+    if request.param == "postgres":
+        with _cloned(request.getfixturevalue("postgres_url")) as address:
+            yield address
+    else:
+        shutil.copy(request.getfixturevalue("sqlite_template"), folder / "hotline.sqlite3")
+        yield f"sqlite:///{folder / 'hotline.sqlite3'}"
 
 
 @pytest.fixture(params=BACKENDS)

@@ -1,5 +1,6 @@
 """hotline jobs | report: what runs by itself, running it by hand, and reports as files."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from app import clock
 from app.accounts.access import SYSTEM
 from app.accounts.audit import record
 from app.cli.audit import note
+from app.cli.contributions import write_contributions
 from app.errors import InvalidInputError
 from app.jobs import ledger
 from app.jobs.catalogue import make_runner
@@ -23,6 +25,15 @@ from app.tickets.office import open_office
 console = Console()
 jobs_app = typer.Typer(help="定时作业：列表、手动运行、记录", no_args_is_help=True)
 FORMS = ("json", "html", "xlsx", "docx", "csv")
+
+
+class Paper(StrEnum):
+    """What can be written as a file: a report, or a unit's account of a year."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    ANNUAL = "annual"
+    CONTRIBUTIONS = "contributions"
 
 
 @jobs_app.command("list")
@@ -68,17 +79,26 @@ def history(kind: Annotated[str | None, typer.Argument(help="作业；不填为�
 
 
 def report(
-    kind: Annotated[Span, typer.Argument(help="weekly 周分析、monthly 月通报、annual 年考评")],
+    kind: Annotated[
+        Paper, typer.Argument(help="weekly 周分析、monthly 月通报、annual 年考评、contributions 年考评逐件贡献")
+    ],
     period: Annotated[str, typer.Option(help="期次，如 2026-W47、2026-10、2026；latest 为最近一期")] = "latest",
-    form: Annotated[str, typer.Option("--format", help="json、html、xlsx、docx、csv")] = "html",
+    form: Annotated[
+        str | None, typer.Option("--format", help="json、html、xlsx、docx、csv；逐件贡献只有 csv、xlsx、json")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="写到哪个文件；不填为当前目录下按期次命名")] = None,
+    unit: Annotated[str | None, typer.Option(help="逐件贡献：哪个单位，如 市工信局")] = None,
 ) -> None:
-    """把已生成的报告写成文件。"""
+    """把已生成的报告，或一个单位年考评的逐件贡献，写成文件。"""
+    if kind is Paper.CONTRIBUTIONS:
+        write_contributions(period, unit, form or "csv", output)
+        return
+    form = form or "html"
     if form not in FORMS:
         raise InvalidInputError(f"--format 只能是 {'、'.join(FORMS)}")
     office = open_office(load_settings())
     with office.database.read() as session:
-        found = queries.one(session, kind, period, SYSTEM)
+        found = queries.one(session, Span(kind.value), period, SYSTEM)
         sheet = queries.sheet_of(session, found)
     target = output or Path(f"{found.kind}-{found.period}-{found.revision}.{form}")
     with office.database.write() as session:

@@ -37,7 +37,7 @@ def build(maker: Maker, period: Period) -> Figures:
     """Return the year's figures and scores."""
     rules = maker.rulebook.assessment
     found = scores(maker, period)
-    found = {unit: row | _settled(maker, period, unit, row["score"]) for unit, row in found.items()}
+    found = {unit: row | settled(maker, period, unit, row["score"]) for unit, row in found.items()}
     return head(maker, period) | {
         "headline": headline(maker, period),
         "by": {axis: breakdown(maker, period, axis) for axis in ("type", "channel", "district", "tag")},
@@ -65,10 +65,10 @@ def _month(maker: Maker, key: str) -> Figures:
     return {"period": key, **{code: value(code, of(counted, code), month) for code in codes}}
 
 
-def _settled(maker: Maker, period: Period, unit: str, score: str | None) -> Figures:
+def settled(maker: Maker, period: Period, unit: str, score: str | None) -> Figures:
     """Return what findings take from a score and add to it, and what remains; never below 0 or above 100 plus bonus."""
     rules = maker.rulebook.assessment
-    found = _findings(maker, period, unit)
+    found = findings(maker, period, unit)
     lines, taken = [], ZERO
     for deduction in rules.deductions:
         number = len(found.get(deduction.finding, []))
@@ -90,7 +90,8 @@ def _settled(maker: Maker, period: Period, unit: str, score: str | None) -> Figu
     }
 
 
-def _findings(maker: Maker, period: Period, unit: str) -> dict[str, list[tuple[int, Decimal]]]:
+def findings(maker: Maker, period: Period, unit: str) -> dict[str, list[tuple[int, Decimal]]]:
+    """Return what two persons found of a unit in a period, by kind: each finding's id and, of 加分, its points."""
     statement = select(AssessmentMark).where(
         AssessmentMark.unit == unit, AssessmentMark.status == UPHELD, AssessmentMark.kind != EXCLUDED,
         AssessmentMark.decided_at >= period.begins, AssessmentMark.decided_at < period.ends,
@@ -133,6 +134,7 @@ def sheet(figures: Figures) -> Sheet:
             "得分＝100×Σ（权重×指标）－扣分＋加分；某项不足起评件数的，权重按比例摊给其余各项。",
             "超期只在“按时办结”一项计分，不另扣分；解决率、满意率不计举报、建议和执法监督类，咨询不计解决率。",
             "每项都可展开到工单，单位可据此自行复算；有异议的在公布后5个工作日内提出申诉。",
+            "各单位数之和与全市数一致；没有单位的（未派单、直办）单列一行。",
         ),
     )
 

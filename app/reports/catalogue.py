@@ -8,7 +8,7 @@ taken from a unit (退单准予、收回、移交) counts only where it was late
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, true, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.database import Later
@@ -17,9 +17,8 @@ from app.reports.periods import Period
 from app.rulebook.shapes import LimitStep
 from app.supervision.course import CONCLUDED, DONE, ISSUED, REPLIED
 from app.supervision.tables import SupervisionOrder
-from app.tickets.effects import DILIGENT, REACHED
 from app.tickets.lifecycle import State
-from app.tickets.standing import Phase
+from app.tickets.standing import DILIGENT, REACHED, Phase
 from app.tickets.tables import CallbackAttempt, DirectAnswer, Dispatch, Ticket, TicketEvent, TicketParty, UnitRequest
 
 SATISFIED_STRICTLY = ("非常满意", "满意")
@@ -89,7 +88,8 @@ def _unanswered() -> ColumnElement[bool]:
 
 
 def _answering(period: Period) -> ColumnElement[bool]:
-    running = Dispatch.state != Phase.SUSPENDED.value
+    # A pause asked for when it was late already hides nothing.
+    running = or_(Dispatch.state != Phase.SUSPENDED.value, _late(LimitStep.CLOSING))
     return and_(_lead(period), _kept(LimitStep.CLOSING), running, _judged(Dispatch.due_at))
 
 
@@ -100,13 +100,14 @@ def _answering_originally(period: Period) -> ColumnElement[bool]:
 def _reworking(_: Period) -> ColumnElement[bool]:
     # A rework's own submission has passed once another callback is due or the ticket is closed again.
     ticket = aliased(Ticket)
-    reviewed = Dispatch.ticket_id.in_(select(ticket.id).where(ticket.state == State.AWAITING_REVIEW.value))
-    waits = and_(_by(Dispatch.replied_at, Dispatch.due_at), reviewed)
+    reviewed = select(ticket.id, ticket.reworks).where(ticket.state == State.AWAITING_REVIEW.value)
+    newest = tuple_(Dispatch.ticket_id, Dispatch.rework).in_(reviewed)
+    waits = and_(_by(Dispatch.replied_at, Dispatch.due_at), newest)
     return and_(Dispatch.role == "lead", Dispatch.rework > 0, _kept(LimitStep.REWORK), not_(waits))
 
 
 def _supporting(_: Period) -> ColumnElement[bool]:
-    dropped = Dispatch.state == Phase.EXCUSED.value
+    dropped = and_(Dispatch.state == Phase.EXCUSED.value, not_(_late(LimitStep.CLOSING)))
     return and_(Dispatch.role == "support", Dispatch.rework == 0, _kept(LimitStep.CLOSING), not_(dropped))
 
 
@@ -143,8 +144,7 @@ def _leads() -> ColumnElement[int]:
 
 
 def _to_be_sent(period: Period) -> ColumnElement[bool]:
-    waits = Ticket.state.in_((State.TRIAGE.value, State.SPECIAL.value))
-    return and_(_own(period), or_(Ticket.dispatched_at.is_not(None), waits))
+    return and_(_own(period), or_(Ticket.dispatched_at.is_not(None), Ticket.state == State.TRIAGE.value))
 
 
 def _same_matter(mine: type[Ticket], other: type[Ticket], period: Period) -> Select[int]:
@@ -162,7 +162,8 @@ def _same_matter(mine: type[Ticket], other: type[Ticket], period: Period) -> Sel
         )
         .join(other, other.id == their_party.ticket_id)
         .where(
-            other.id != mine.id, other.tag == mine.tag, other.parent_id.is_(None),
+            other.id != mine.id, other.tag == mine.tag, other.parent_id.is_(None), other.special_supervisor.is_(None),
+            other.state != State.SPECIAL.value,
             other.accepted_at >= period.begins - RIPE, other.accepted_at < period.ends + RIPE,
         )
     )  # fmt: skip
@@ -277,11 +278,12 @@ INDICATORS: tuple[Indicator, ...] = (
         lambda _: and_(_by(Dispatch.contacted_at, Dispatch.contact_due_at), Dispatch.contact_kind == DILIGENT), PRACTICE,
     ),
     Indicator(
-        "on_time_rate", "按时办结率", Grain.PART, "审核通过的首次提交不晚于最终截止", "最终截止在期内的主办承办件（待审核、挂起中的不计）",
+        "on_time_rate", "按时办结率", Grain.PART, "审核通过的首次提交不晚于最终截止",
+        "最终截止在期内的主办承办件（待审核、未超期而挂起的不计）",
         Dispatch.due_at, _answering, lambda _: _by(Dispatch.replied_at, Dispatch.due_at), BEIJING, Sense.HIGH,
     ),
     Indicator(
-        "overdue_rate", "超期率", Grain.PART, "超期办结和到期未办结", "最终截止在期内的主办承办件（待审核、挂起中的不计）",
+        "overdue_rate", "超期率", Grain.PART, "超期办结和到期未办结", "最终截止在期内的主办承办件（待审核、未超期而挂起的不计）",
         Dispatch.due_at, _answering, lambda _: not_(_by(Dispatch.replied_at, Dispatch.due_at)), PRACTICE, Sense.LOW,
     ),
     Indicator(
@@ -295,8 +297,9 @@ INDICATORS: tuple[Indicator, ...] = (
         _reworking, lambda _: _by(Dispatch.replied_at, Dispatch.due_at), PRACTICE, Sense.HIGH,
     ),
     Indicator(
-        "support_on_time_rate", "协办按时率", Grain.PART, "协办意见不晚于截止", "截止在期内的协办承办件（主办免等的除外）", Dispatch.due_at,
-        _supporting, lambda _: _by(Dispatch.replied_at, Dispatch.due_at), "北京市接诉即办工作条例第十四条", Sense.HIGH,
+        "support_on_time_rate", "协办按时率", Grain.PART, "协办意见不晚于截止", "截止在期内的协办承办件（到期前主办免等的除外）",
+        Dispatch.due_at, _supporting, lambda _: _by(Dispatch.replied_at, Dispatch.due_at),
+        "北京市接诉即办工作条例第十四条", Sense.HIGH,
     ),
     Indicator(
         "closing_rate", "办结率", Grain.PART, "期内办结", "期初在办＋期内新派的主办承办件（被收回、退单的不计）", None, _in_hand,
@@ -333,6 +336,12 @@ INDICATORS: tuple[Indicator, ...] = (
     Indicator(
         "solved_rate", "解决率", Grain.CALLBACK, "企业答“已解决”", "期内回访中企业作答的工单（一件以期内最后一次为准）", CallbackAttempt.at,
         _solved_said, lambda _: CallbackAttempt.solved == "已解决", BEIJING, Sense.HIGH,
+    ),
+    Indicator(
+        "widely_solved_rate", "解决率（宽口径）", Grain.CALLBACK, "企业答“已解决”，“部分解决”按半件计",
+        "期内回访中企业作答的工单（一件以期内最后一次为准）", CallbackAttempt.at, _solved_said,
+        lambda _: CallbackAttempt.solved == "已解决", "宽口径，列在解决率之后供参看，不用于考评", Sense.HIGH,
+        half=lambda _: CallbackAttempt.solved == "部分解决",
     ),
     Indicator(
         "partly_solved_rate", "部分解决率", Grain.CALLBACK, "企业答“部分解决”", "期内回访中企业作答的工单（一件以期内最后一次为准）",

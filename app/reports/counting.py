@@ -1,4 +1,7 @@
-"""Counts indicators in SQL: all that share a grain and a moment in one query, whole or by unit, type, channel, place, tag."""
+"""Counts indicators in SQL: all that share a grain and a moment in one query, whole or by unit, type, channel, place, tag.
+
+专办件 count in no figure: a number by unit or type would tell of them, and no unit could recompute its score.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,13 +11,15 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.visitors import iterate
 
-from app.reports.indicators import Grain, Indicator, rows_of, unit_of
+from app.reports.indicators import Grain, Indicator, rows_of, ticket_of, unit_of
 from app.reports.layout import percent
 from app.reports.periods import Period
+from app.tickets.lifecycle import State
+from app.tickets.queries import ordinary
 from app.tickets.tables import Ticket
 
 WHOLE = ""
@@ -22,9 +27,12 @@ WHOLE = ""
 
 @dataclass(frozen=True)
 class Tally:
-    """How many rows an indicator counts and how many of them hit; of a plain count `hit` is the count."""
+    """How many rows an indicator counts and how many of them hit; of a plain count `hit` is the count.
 
-    hit: int
+    Where something counts half (宽口径), `hit` may end in .5, which a float holds exactly.
+    """
+
+    hit: int | float
     base: int
 
     @property
@@ -59,8 +67,13 @@ def tally(
         for row in session.execute(_query(grain, members, period, axis, also)):
             key, counts = row[0] or WHOLE, row[1:]
             for index, indicator in enumerate(members):
-                found[indicator.code, key] = Tally(int(counts[2 * index] or 0), int(counts[2 * index + 1] or 0))
+                found[indicator.code, key] = Tally(whole(int(counts[2 * index] or 0)), int(counts[2 * index + 1] or 0))
     return found
+
+
+def whole(halves: int) -> int | float:
+    """Return halves as ones: 5 as 2.5, 4 as 2."""
+    return halves / 2 if halves % 2 else halves // 2
 
 
 def _query(
@@ -70,12 +83,25 @@ def _query(
     columns: list[Any] = []
     for indicator in members:
         base = ripe(indicator, period)
-        columns += [_sum(and_(base, indicator.hits(period))), _sum(base)]
+        columns += [func.sum(case((base, indicator.halves(period)), else_=0)), _sum(base)]
     where = (members[0].within(period), *also)
     # Joining every work order to count parts by what stands on the parts costs three times the counting.
     needed = any(reads_ticket(each) for each in (key, *columns, *where))
-    query = select(key, *columns).select_from(rows_of(grain, with_ticket=needed)).where(*where)
+    rows = rows_of(grain, with_ticket=needed)
+    query = select(key, *columns).select_from(rows).where(*where, ordinary() if needed else not_special(grain))
     return query.group_by(key) if axis else query
+
+
+def special() -> Select[int]:
+    """Return the few 专办件, which are in no figure, as a set to be asked once."""
+    ticket = aliased(Ticket)
+    apart = or_(ticket.state == State.SPECIAL.value, ticket.special_supervisor.is_not(None))
+    return select(ticket.id).where(apart)
+
+
+def not_special(grain: Grain) -> ColumnElement[bool]:
+    """Return the condition that a row is of no 专办件, where its ticket is not at hand."""
+    return ordinary() if grain is Grain.TICKET else ticket_of(grain).not_in(special())
 
 
 def reads_ticket(expression: ColumnElement[Any]) -> bool:
@@ -108,8 +134,11 @@ def tickets(indicator: Indicator, period: Period, part: str, *also: ColumnElemen
     """
     base = ripe(indicator, period)
     hit = indicator.hits(period)
+    if indicator.half is not None:
+        hit = or_(hit, indicator.half(period))
     wanted = {"base": base, "hit": and_(base, hit), "miss": and_(base, not_(hit))}[part]
-    rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(indicator.within(period), wanted, *also)
+    counted = (indicator.within(period), wanted, ordinary(), *also)
+    rows = select(Ticket.id).select_from(rows_of(indicator.grain)).where(*counted)
     return select(Ticket.number, Ticket.id).where(Ticket.id.in_(rows.correlate(None)))
 
 

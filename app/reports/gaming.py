@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from app.clock import local
 from app.database import Later
 from app.reports.catalogue import BY_CODE
+from app.reports.counting import special
 from app.reports.indicators import rows_of
 from app.reports.periods import Period
+from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Reply, Ticket, UnitRequest
 
 LAST_MINUTES = 30 * 60
@@ -41,7 +43,9 @@ def _last_minute(session: Session, period: Period) -> list[dict[str, Any]]:
     hurried = and_(Dispatch.replied_at <= Dispatch.due_at, Later(Dispatch.replied_at, LAST_MINUTES) >= Dispatch.due_at)
     came_back = and_(Ticket.answered_at.is_not(None), not_(once.hits(period)))
     statement = select(Dispatch.unit, Ticket.number).select_from(rows_of(on_time.grain))
-    statement = statement.where(on_time.counted(period), hurried, came_back).order_by(Dispatch.unit, Ticket.id)
+    statement = statement.where(on_time.counted(period), hurried, came_back, ordinary()).order_by(
+        Dispatch.unit, Ticket.id
+    )
     groups: dict[str, list[str]] = defaultdict(list)
     for unit, number in session.execute(statement):
         groups[unit].append(number)
@@ -55,7 +59,7 @@ def _same_answers(session: Session, period: Period) -> list[dict[str, Any]]:
     )  # fmt: skip
     # Hashed twice, never sorted: texts are long, and a year has a hundred thousand of them.
     once = select(Dispatch.unit, Reply.content, Reply.ticket_id, func.min(Reply.id).label("reply"))
-    once = once.join(Dispatch, Dispatch.id == Reply.dispatch_id).where(written)
+    once = once.join(Dispatch, Dispatch.id == Reply.dispatch_id).where(written, Reply.ticket_id.not_in(special()))
     told = once.group_by(Dispatch.unit, Reply.content, Reply.ticket_id).subquery()
     often = func.count() >= SAME_ANSWERS
     alike = select(told.c.unit, told.c.content, func.min(told.c.reply).label("first"), func.count().label("n"))
@@ -83,6 +87,7 @@ def _late_returns(session: Session, period: Period) -> list[dict[str, Any]]:
         .join(Dispatch, Dispatch.id == UnitRequest.dispatch_id)
         .join(Ticket, Ticket.id == UnitRequest.ticket_id)
         .where(UnitRequest.kind == "退单", UnitRequest.asked_at >= period.begins, UnitRequest.asked_at < period.ends)
+        .where(ordinary())
         .order_by(Dispatch.unit, UnitRequest.id)
     )
     every: dict[str, int] = defaultdict(int)

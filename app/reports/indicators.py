@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, true
+from sqlalchemy import ColumnElement, FromClause, and_, case, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.reports.periods import Period
@@ -48,6 +48,7 @@ class Indicator:
         moment: the time that puts a row into a period; None where `base` says it itself.
         base: what of the period's rows is the denominator (or the count).
         hit: what of the base is the numerator; None for a plain count.
+        half: what of the rest counts half (宽口径: 部分解决×0.5); None: nothing does.
         source: the rule or the practice it is taken from.
         reach: where there is no moment, a coarse condition that an index serves and every row of the base fulfils.
         ripe_days: days after the moment before which a row cannot be judged.
@@ -65,6 +66,7 @@ class Indicator:
     sense: Sense = Sense.NEUTRAL
     ripe_days: int = 0
     reach: Condition | None = None
+    half: Condition | None = None
 
     @property
     def is_rate(self) -> bool:
@@ -74,6 +76,12 @@ class Indicator:
     def hits(self, period: Period) -> ColumnElement[bool]:
         """Return the condition of the hits among the base; of a plain count all are."""
         return self.hit(period) if self.hit else true()
+
+    def halves(self, period: Period) -> ColumnElement[int]:
+        """Return what a row of the base adds to the numerator, in halves: 2 for a hit, 1 for half of one, else 0."""
+        if self.half is None:
+            return case((self.hits(period), 2), else_=0)
+        return case((self.hits(period), 2), (self.half(period), 1), else_=0)
 
     def within(self, period: Period) -> ColumnElement[bool]:
         """Return the condition that puts a row into a period."""
@@ -125,6 +133,21 @@ def _alone(grain: Grain) -> FromClause:
             return SupervisionOrder.__table__.join(
                 SupervisionTicket.__table__, SupervisionTicket.order_id == SupervisionOrder.id
             )
+
+
+def ticket_of(grain: Grain) -> InstrumentedAttribute[Any]:
+    """Return the column that says which ticket a row is about."""
+    match grain:
+        case Grain.TICKET:
+            return Ticket.id
+        case Grain.PART:
+            return Dispatch.ticket_id
+        case Grain.CALLBACK:
+            return CallbackAttempt.ticket_id
+        case Grain.REQUEST:
+            return UnitRequest.ticket_id
+        case Grain.ORDER:
+            return SupervisionTicket.ticket_id
 
 
 def unit_of(grain: Grain) -> InstrumentedAttribute[Any]:

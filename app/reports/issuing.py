@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -31,6 +32,7 @@ from app.tickets.intake import Desk
 CHECKING, SIGNED, PUBLISHED, READY = "核对中", "已签发", "已发布", "已生成"
 CHECK_DAYS = 2
 CHANGES_KEPT = 2000
+NUMBER_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def keep(session: Session, period: Period, text: str, desk: Desk, by: str) -> Re
     )  # fmt: skip
     session.add(report)
     session.flush()
+    if last and last.status == CHECKING:
+        _carry_checks(session, last, report)
     facts = {"kind": report.kind, "period": report.period, "revision": report.revision}
     enqueue(session, now, [("report.made", facts)])
     if report.check_until:
@@ -103,6 +107,30 @@ def keep(session: Session, period: Period, text: str, desk: Desk, by: str) -> Re
         until = report.check_until.isoformat()
         enqueue(session, now, [("report.check_asked", {**facts, "unit": unit, "until": until}) for unit in asked])
     return report
+
+
+def _carry_checks(session: Session, draft: Report, corrected: Report) -> None:
+    """Carry what units said of a draft over to its correction: no objection is lost by counting anew.
+
+    Every objection stands, with its answer where it has one; a consent stands where the unit's figures are the same.
+    """
+    rows = [_rows_of(report) for report in (draft, corrected)]
+    for check in session.scalars(select(ReportCheck).where(ReportCheck.report_id == draft.id).order_by(ReportCheck.id)):
+        if check.agrees and rows[0].get(check.unit) != rows[1].get(check.unit):
+            continue
+        session.add(
+            ReportCheck(
+                report_id=corrected.id, unit=check.unit, agrees=check.agrees, opinion=check.opinion, said_by=check.said_by,
+                said_at=check.said_at, answer=check.answer, answered_by=check.answered_by, answered_at=check.answered_at,
+            )
+        )  # fmt: skip
+    session.flush()
+
+
+def _rows_of(report: Report) -> dict[str, tuple[Any, Any]]:
+    """Return what a report says of each unit: its figures and, where there is one, its score."""
+    figures = json.loads(report.figures)
+    return {unit: (row, figures.get("scores", {}).get(unit)) for unit, row in figures["units"].items()}
 
 
 def _check_until(span: Span, desk: Desk, now: datetime) -> datetime:
@@ -262,15 +290,32 @@ def publish(session: Session, report: Report, desk: Desk) -> Report:
     if not all(desk.calendar.covers(day) for day in days):
         raise ConflictError("这一期所在年份的工作日历没有导入，期限都是暂定的，不能发布")
     now = clock.now()
-    year = clock.local(now).year
-    mine = (Report.kind == report.kind, Report.year == year)
-    report.year, report.serial = year, (session.scalars(select(func.max(Report.serial)).where(*mine)).one() or 0) + 1
+    _number(session, report, clock.local(now).year)
     report.status, report.published_at = PUBLISHED, now
     facts = {"kind": report.kind, "period": report.period, "revision": report.revision, "number": number_of(report)}
     units = sorted(unit.code for unit in desk.rulebook.units if unit.dispatchable and unit.valid_on(clock.today()))
     enqueue(session, now, [("report.published", {**facts, "unit": unit}) for unit in units])
     session.flush()
     return report
+
+
+def _number(session: Session, report: Report, year: int) -> None:
+    """Give a report the next number of its kind and year; whoever publishes another at the same moment gets the one after.
+
+    Raises:
+        ConflictError: others took every number that was tried.
+    """
+    newest_serial = select(func.max(Report.serial)).where(Report.kind == report.kind, Report.year == year)
+    for _ in range(NUMBER_TRIES):
+        try:
+            with session.begin_nested():
+                report.year, report.serial = year, (session.scalars(newest_serial).one() or 0) + 1
+                session.flush()
+        except IntegrityError:
+            # The other has it by now: only its commit lets this one know.
+            continue
+        return
+    raise ConflictError("几份报告正在同时编号，请稍后再发布", code="number-taken")
 
 
 def number_of(report: Report) -> str:

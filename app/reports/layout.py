@@ -102,22 +102,22 @@ def words(text: str, link: str = "") -> Cell:
     return Cell(text, None, link)
 
 
-def count(number: int, link: str = "") -> Cell:
-    """Return a cell of a count."""
+def count(number: float, link: str = "") -> Cell:
+    """Return a cell of a count; half a case may be among it."""
     return Cell(str(number), Decimal(number), link)
 
 
-def rate(hit: int, base: int, link: str = "") -> Cell:
+def rate(hit: float, base: int, link: str = "") -> Cell:
     """Return a cell of a rate in percent, two decimals half-up; "—" for 0/0."""
     found = percent(hit, base)
     return Cell(NOTHING if found is None else f"{found}%", found, link)
 
 
-def percent(hit: int, base: int) -> Decimal | None:
+def percent(hit: float, base: int) -> Decimal | None:
     """Return a rate in percent, two decimals half-up; None for a base of 0."""
     if base == 0:
         return None
-    return (Decimal(100) * hit / base).quantize(HUNDREDTH, ROUND_HALF_UP)
+    return (100 * Decimal(hit) / base).quantize(HUNDREDTH, ROUND_HALF_UP)
 
 
 def change(now: int, then: int) -> str:

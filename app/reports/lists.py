@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.clock import spoken
@@ -18,6 +18,7 @@ from app.reports.figures import Maker
 from app.reports.indicators import rows_of
 from app.reports.periods import Period
 from app.reports.tables import AssessmentAppeal, Report
+from app.rulebook.clusters import ClusterRules
 from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Ticket, TicketParty, UnitRequest
 
@@ -101,7 +102,7 @@ def bounced(session: Session, period: Period) -> list[dict[str, Any]]:
         select(UnitRequest.status, Ticket.tag, Dispatch.unit, func.count())
         .join(Dispatch, Dispatch.id == UnitRequest.dispatch_id)
         .join(Ticket, Ticket.id == UnitRequest.ticket_id)
-        .where(UnitRequest.kind == "退单", UnitRequest.status.in_(("准予", "不予")))
+        .where(UnitRequest.kind == "退单", UnitRequest.status.in_(("准予", "不予")), ordinary())
         .where(UnitRequest.decided_at >= period.begins, UnitRequest.decided_at < period.ends)
         .group_by(UnitRequest.status, Ticket.tag, Dispatch.unit)
     )
@@ -129,10 +130,10 @@ def cases(session: Session, period: Period) -> list[dict[str, Any]]:
     return list(found.values())[:CASES]
 
 
-def alike(session: Session, period: Period) -> list[dict[str, Any]]:
+def alike(session: Session, period: Period, rules: ClusterRules) -> list[dict[str, Any]]:
     """Return groups of appeals that tell of the same matter, as topics to confer on (会商)."""
     found = []
-    for group in clusters(session, period)[:SHOWN]:
+    for group in clusters(session, period, rules)[:SHOWN]:
         tags = [appeal.tag for appeal in group]
         units = sorted({appeal.unit for appeal in group if appeal.unit})
         enterprises = {appeal.enterprise or appeal.number for appeal in group}
@@ -172,7 +173,7 @@ def corrections(session: Session, period: Period) -> list[dict[str, Any]]:
     """Return the appeals upheld in a period, as the bulletin names them (更正)."""
     upheld = (
         AssessmentAppeal.status == "成立", AssessmentAppeal.decided_at >= period.begins,
-        AssessmentAppeal.decided_at < period.ends,
+        AssessmentAppeal.decided_at < period.ends, or_(AssessmentAppeal.ticket_id.is_(None), ordinary()),
     )  # fmt: skip
     statement = (
         select(AssessmentAppeal.unit, AssessmentAppeal.indicator, Report.period, Ticket.number)

@@ -26,6 +26,7 @@ from app.reports.showing import (
     was,
 )
 from app.reports.times import handling
+from app.tickets.queries import ordinary
 from app.tickets.tables import Ticket
 
 MONTHS_SHOWN = 6
@@ -34,7 +35,7 @@ MAIN = (
     "received", "dispatched", "direct_rate", "dispatch_timely", "first_hit", "sign_timely", "response_rate", "diligent_rate",
     "on_time_rate", "original_on_time_rate", "overdue_rate", "closing_rate", "rework_on_time_rate", "support_on_time_rate",
     "return_rate", "return_request_rate", "improper_return_rate", "extension_rate", "callback_coverage",
-    "participation_rate", "solved_rate", "partly_solved_rate", "satisfied_rate", "strictly_satisfied_rate",
+    "participation_rate", "solved_rate", "widely_solved_rate", "partly_solved_rate", "satisfied_rate", "strictly_satisfied_rate",
     "first_satisfied_rate", "clean_answer_rate", "rework_rate", "repeat_rate", "supervision_rate", "once_rate",
 )  # fmt: skip
 
@@ -81,7 +82,7 @@ def _trend(maker: Maker, period: Period) -> list[Figures]:
 def _hot_units(maker: Maker, period: Period) -> dict[str, dict[str, int]]:
     """Return how many appeals of each tag each unit leads."""
     rows = select(Ticket.tag, Ticket.lead_unit).where(
-        Ticket.accepted_at >= period.begins, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None)
+        Ticket.accepted_at >= period.begins, Ticket.accepted_at < period.ends, Ticket.parent_id.is_(None), ordinary()
     )
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for tag, unit in maker.session.execute(rows):

@@ -56,17 +56,17 @@ def csv_text(sheet: Sheet) -> str:
     """Return every table one below the other as CSV with a BOM, so that spreadsheets read it as UTF-8."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([_safe(sheet.title), _safe(sheet.subtitle)])
+    writer.writerow([safe(sheet.title), safe(sheet.subtitle)])
     for section in sheet.sections:
         for table in section.tables:
             writer.writerow([])
-            writer.writerow([_safe(section.title), _safe(table.caption)])
-            writer.writerow([_safe(name) for name in table.header])
-            writer.writerows([_safe(cell.text) for cell in row] for row in table.rows)
+            writer.writerow([safe(section.title), safe(table.caption)])
+            writer.writerow([safe(name) for name in table.header])
+            writer.writerows([safe(cell.text) for cell in row] for row in table.rows)
     return BOM + out.getvalue()
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Keep a spreadsheet from taking text for a formula; a number may begin with its sign."""
     plain = text.rstrip("%").removesuffix("个百分点")
     signed = plain[:1] in "+-" and plain[1:].replace(".", "", 1).isdigit()

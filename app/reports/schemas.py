@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class IndicatorView(BaseModel):
@@ -67,6 +67,32 @@ class OwnFigures(BaseModel):
     check_until: datetime | None
     figures: dict[str, Any]
     score: dict[str, Any] | None
+
+
+class ContributionLine(BaseModel):
+    """One line of a unit's account of a year: a case, a finding, a subtotal or a total."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sort: str
+    item: str
+    indicator: str
+    number: str
+    base: int
+    hit: int | float
+    weight: str
+    share: str
+    points: str
+    why: str
+
+
+class Contributions(BaseModel):
+    """A unit's account of a year, line by line."""
+
+    period: str
+    unit: str
+    least: int
+    lines: list[ContributionLine]
 
 
 class CheckView(BaseModel):

@@ -81,7 +81,7 @@ def score(assessment: Assessment, counted: Mapping[str, Tally]) -> Score:
         if weight not in defined:
             parts[weight.code] = Part(found, None, None)
             continue
-        hits = found.base - found.hit if weight.inverted else found.hit
+        hits = Decimal(found.base - found.hit if weight.inverted else found.hit)
         share = weight.weight / whole
         parts[weight.code] = Part(found, share, 100 * share * hits / found.base)
     points = [part.points for part in parts.values() if part.points is not None]

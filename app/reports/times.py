@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.clock import local
 from app.reports.periods import Period
 from app.sla.calendar import WorkingCalendar
+from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Ticket
 
 MINUTE = timedelta(minutes=1)
@@ -92,10 +93,10 @@ def handling(session: Session, period: Period, calendar: WorkingCalendar) -> dic
     parts = select(Dispatch.unit, Dispatch.dispatched_at, Dispatch.replied_at, Dispatch.paused_seconds)
     parts = parts.join(Ticket, Ticket.id == Dispatch.ticket_id).where(
         Dispatch.role == "lead", Dispatch.rework == 0, Dispatch.replied_at >= period.begins,
-        Dispatch.replied_at < period.ends, Ticket.answered_at.is_not(None),
+        Dispatch.replied_at < period.ends, Ticket.answered_at.is_not(None), ordinary(),
     )  # fmt: skip
     whole = select(Ticket.accepted_at, Ticket.closed_at).where(
-        Ticket.closed_at >= period.begins, Ticket.closed_at < period.ends, Ticket.answered_at.is_not(None)
+        Ticket.closed_at >= period.begins, Ticket.closed_at < period.ends, Ticket.answered_at.is_not(None), ordinary()
     )
     handled: list[Any] = list(session.execute(parts))
     closed: list[Any] = list(session.execute(whole))

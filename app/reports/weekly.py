@@ -27,7 +27,7 @@ from app.reports.times import handling
 TOP_TAGS = 10
 RATES = (
     "direct_rate", "dispatch_timely", "first_hit", "sign_timely", "response_rate", "on_time_rate", "closing_rate",
-    "return_rate", "callback_coverage", "solved_rate", "satisfied_rate", "repeat_rate",
+    "return_rate", "callback_coverage", "solved_rate", "widely_solved_rate", "satisfied_rate", "repeat_rate",
 )  # fmt: skip
 WEAK = Decimal(90)
 ENOUGH = 10
@@ -42,7 +42,7 @@ def build(maker: Maker, period: Period) -> Figures:
         "units": by_unit(maker, period, UNIT_COLUMNS),
         "times": handling(session, period, maker.calendar),
         "rising": _rising(maker, period),
-        "alike": lists.alike(session, period),
+        "alike": lists.alike(session, period, maker.rulebook.clusters),
         "overdue": lists.overdue(session, period),
         "bounced": lists.bounced(session, period),
         "repeaters": lists.repeaters(session, period),
@@ -81,6 +81,7 @@ def sheet(figures: Figures) -> Sheet:
         sections=sections,
         notes=(
             "环比为与上一周比较，同比为与上年同一周比较；比率变化以百分点计；分母为0的写“—”。",
+            "各单位数之和与全市数一致；没有单位的（未派单、直办）单列一行。",
             "“苗头”按前几周来件数检验，偶然达到该数量的可能性很小的才列出，不按涨幅排列。",
         ),
     )
@@ -132,7 +133,7 @@ def _hot(figures: Figures) -> Section:
 def _alike(figures: Figures) -> Section:
     found = figures["alike"]
     if not found:
-        return Section("alike", "同类多发", ("本周没有三件以上、两家以上企业反映同一事项的情况。",))
+        return Section("alike", "同类多发", ("本周没有多家企业反映同一事项、达到件数的情况。",))
     paragraphs = tuple(
         f"{index}.“{name_of(figures, 'tag', item['tag'])}”{item['n']}件，涉及{item['enterprises']}家企业，"
         f"承办单位：{'、'.join(name_of(figures, 'unit', unit) for unit in item['units']) or '待派单'}，"

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from app.rulebook.assessment import Assessment
+from app.rulebook.clusters import ClusterRules
 from app.rulebook.rule import Rule
 from app.rulebook.shapes import (
     BY_PLACE,
@@ -203,12 +204,14 @@ def load_rulebook(root: Path) -> Rulebook:
     assessment = reading.shape(scoring, (), scoring.data, Assessment)
     pressing = reading.open("supervision.yaml")
     supervision = reading.shape(pressing, (), pressing.data, SupervisionRules)
-    if reading.faults or None in (notice, city, avoidance, assessment, supervision):
+    alike = reading.open("clusters.yaml")
+    clusters = reading.shape(alike, (), alike.data, ClusterRules)
+    if reading.faults or None in (notice, city, avoidance, assessment, supervision, clusters):
         raise RulebookError(reading.faults)
     rulebook = Rulebook(
         version=_version(reading.content), notice=notice, measures=measures, units=units, groups=groups, city=city,
         districts=districts, out_of_town=out_of_town, tags=tags, avoidance=avoidance,
-        limits=limits, assessment=assessment, supervision=supervision, years=years,
+        limits=limits, assessment=assessment, supervision=supervision, clusters=clusters, years=years,
     )  # fmt: skip
     coverage = list(_coverage_faults(rulebook, reading))
     if coverage:

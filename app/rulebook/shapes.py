@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from app.rulebook.assessment import Assessment
+from app.rulebook.clusters import ClusterRules
 from app.rulebook.rule import Rule, UnitKind
 from app.rulebook.supervision import SupervisionRules
 
@@ -363,6 +364,7 @@ class Rulebook(Rule):
     limits: tuple[LimitRule, ...]
     assessment: Assessment
     supervision: SupervisionRules
+    clusters: ClusterRules
     years: tuple[CalendarYear, ...]
 
     @cached_property

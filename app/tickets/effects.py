@@ -8,8 +8,6 @@ from app.rulebook.shapes import LimitStep
 from app.tickets.lifecycle import State
 from app.tickets.standing import Fact, Part, Phase, Standing
 
-REACHED, DILIGENT = "已联系", "已尽责联系"
-
 
 def moment(text: str) -> datetime:
     """Return a payload's time."""
@@ -123,8 +121,7 @@ def _on_signed(standing: Standing, fact: Fact) -> None:
 def _on_contacted(standing: Standing, fact: Fact) -> None:
     part = _find(standing, fact.payload["unit"])
     if fact.payload["counts"]:
-        part.contacted_at = part.contacted_at or moment(fact.payload["at"])
-        part.contact_kind = REACHED if fact.payload["reached"] else part.contact_kind or DILIGENT
+        part.contact(moment(fact.payload["at"]), reached=fact.payload["reached"])
 
 
 def _on_interim(standing: Standing, fact: Fact) -> None:
@@ -137,8 +134,9 @@ def _on_interim(standing: Standing, fact: Fact) -> None:
 def _on_replied(standing: Standing, fact: Fact) -> None:
     part = _find(standing, fact.payload["unit"])
     part.phase, part.replied_at = Phase.REPLIED, fact.at
+    if fact.payload["way"]:
+        part.contact(moment(fact.payload["contacted"]), reached=True)
     part.contacted_at = part.contacted_at or moment(fact.payload["contacted"])
-    part.contact_kind = part.contact_kind or (REACHED if fact.payload["way"] else "")
     _drop_desk(standing, part.unit)
     for unit in fact.payload["excused"]:
         _end(_find(standing, unit), Phase.EXCUSED, fact.at)

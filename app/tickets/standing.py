@@ -20,6 +20,7 @@ POLICY = "clock-1"
 NEVER = datetime.max.replace(tzinfo=UTC)
 RESUME = "恢复办理"
 PROMISE = "承诺兑现"
+REACHED, DILIGENT = "已联系", "已尽责联系"
 CLOSINGS = (LimitStep.CLOSING.value, LimitStep.REWORK.value)
 
 
@@ -134,6 +135,17 @@ class Part:
     def next(self) -> tuple[datetime, str] | None:
         """Return what is due first and when."""
         return min(((due, step) for step, due in self.owed().items()), default=None)
+
+    def contact(self, at: datetime, *, reached: bool) -> None:
+        """Record that the enterprise was reached, or tried for often enough.
+
+        首次联系及时 asks for reaching it in time: what comes after the limit makes no contact of diligence that was in time.
+        """
+        due, earlier = self.dues.get(LimitStep.FIRST_CONTACT.value), self.contacted_at
+        if earlier is None or not self.contact_kind:
+            self.contacted_at, self.contact_kind = earlier or at, REACHED if reached else DILIGENT
+        elif reached and self.contact_kind == DILIGENT and (due is None or at <= due or earlier > due):
+            self.contacted_at, self.contact_kind = min(earlier, at), REACHED
 
     def held(self, now: datetime) -> timedelta:
         """Return how long the unit has had it, its pauses left out."""

@@ -94,6 +94,7 @@ class Ticket(Base):
         Index(None, "state", "next_due_at", "id"),
         Index(None, "desk_step", "desk_due_at", "id"),
         Index(None, "parent_id"),
+        Index(None, "special_supervisor"),
         Index(None, "main_id"),
         # What puts a work order into a report's period.
         Index(None, "accepted_at"),

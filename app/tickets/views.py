@@ -271,12 +271,6 @@ ELSEWHERE = {
 }
 
 
-def without_words(judgement: Judgement) -> Judgement:
-    """Return a judgement without the words of the appeal it rests on, for they may tell who the caller is."""
-    place = judgement.place.model_copy(update={"words": []})
-    return judgement.model_copy(update={"terms": [], "place": place})
-
-
 def explain(judgement: Judgement, rulebook: Rulebook) -> list[str]:
     """Return why the ticket went where it went, in plain Chinese sentences."""
     lines = [_explain_tag(judgement)]
