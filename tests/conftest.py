@@ -146,7 +146,7 @@ def office(settings: Settings, desk: Desk) -> Iterator[Office]:
 @pytest.fixture
 def client(office: Office) -> Iterator[TestClient]:
     """The whole application through its HTTP face; unhandled errors are answered, not raised."""
-    with TestClient(create_app(office), raise_server_exceptions=False) as test_client:
+    with TestClient(create_app(office), raise_server_exceptions=False, client=("127.0.0.1", 50000)) as test_client:
         yield test_client
 
 
