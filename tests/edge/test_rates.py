@@ -7,7 +7,9 @@ import time_machine
 from pydantic import ValidationError
 
 from app import clock
+from app.edge.rates import OPEN
 from app.settings import Settings
+from tests.accounts.test_access import OPEN_TO_ALL
 from tests.builders import Hotline
 from tests.edge.conftest import Opened
 
@@ -63,6 +65,10 @@ def test_signing_in_counts_by_address_whatever_token_comes_with_it(opened: Opene
     form = {"login": "", "password": ""}
     found = [hotline.client.post("/api/v1/session", json=form, headers=headers).status_code for _ in range(3)]
     assert found == [422, 422, 429]
+
+
+def test_every_endpoint_that_needs_no_token_counts_by_address() -> None:
+    assert {place for place in OPEN_TO_ALL if place[1].startswith("/api/")} == OPEN
 
 
 def test_nought_is_no_limit_and_health_is_never_limited(opened: Opened) -> None:
