@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from app.edge.headers import SecurityHeaders
 from app.edge.rates import RateLimit
+from app.edge.requests import StrictRequests
 from app.settings import Environment, Settings
 from app.web import BodyLimit, RequestLog
 
@@ -13,6 +14,7 @@ def install_edge(app: FastAPI, settings: Settings) -> None:
 
     The headers stand outside the framework's own handler of unforeseen errors, whose answers need them as well.
     """
+    app.add_middleware(StrictRequests)
     app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     app.add_middleware(RateLimit, settings=settings)
     app.add_middleware(RequestLog)
