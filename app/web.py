@@ -23,6 +23,8 @@ from app.paging import CURSOR_MAX_CHARS, PAGE_MAX
 PROBLEM = "application/problem+json"
 # What neither PostgreSQL nor a log line can carry.
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+# JSON leaves these as they are, yet some viewers break lines at them or take them for terminal commands.
+UNSEEN = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 access_log = logging.getLogger("hotline.access")
 fault_log = logging.getLogger("hotline.fault")
@@ -297,7 +299,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["trace"] = self._frames(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False).translate(UNSEEN)
 
     @staticmethod
     def _frames(exc_info: Any) -> list[str]:

@@ -17,7 +17,8 @@ from app.reports.paper import document
 from app.reports.svg import draw
 
 BOM = "\ufeff"
-RISKY = ("=", "+", "-", "@", "\t", "\r")
+# What begins a formula, in Chinese and Japanese spreadsheets also in full width (OWASP, CSV Injection).
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 SHEET_NAME_CHARS = 28
 A4 = 9
 CHART_ROWS = 16
