@@ -16,7 +16,6 @@ from app.web import problem
 
 # What watches the service must get its answer just when the service is busy.
 EXEMPT = {"/healthz", "/readyz", "/metrics"}
-API = "/api/"
 # What asks for no token counts by address even when a token comes along: passwords and query codes are guessed here.
 OPEN = {("POST", "/api/v1/session"), ("POST", "/api/v1/enquiry"), ("POST", "/api/v1/enquiry/urge")}
 PROVEN_MAX = 10_000
@@ -25,8 +24,8 @@ PROVEN_MAX = 10_000
 class RateLimit:
     """Counts requests by token where the token has proved itself, by address otherwise.
 
-    A token counts under itself only once a request with it was answered: guessed tokens, wrong ones and signing in stay
-    with their address, so nobody gets a fresh allowance by making tokens up.
+    A token counts under itself only once the application has known its bearer (`state.known`): guessed tokens, wrong ones
+    and signing in stay with their address, so nobody gets a fresh allowance by making tokens up.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -54,7 +53,7 @@ class RateLimit:
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and token:
-                self._judge(token, scope["path"], message["status"])
+                self._judge(token, known=scope["state"].get("known", False), status=message["status"])
             await send(message)
 
         await self.app(scope, receive, watched)
@@ -71,11 +70,11 @@ class RateLimit:
         ends = self._limiter.get_window_stats(item, key).reset_time
         return max(1, int(ends - clock.now().timestamp()) + 1)
 
-    def _judge(self, token: str, path: str, status: int) -> None:
-        """Note whether the application knew the token: it answered, or refused the role."""
+    def _judge(self, token: str, *, known: bool, status: int) -> None:
+        """Note whether the application knew the token's bearer; an end of it ends that."""
         if status == 401:  # noqa: PLR2004
             self._proven.pop(token, None)
-        elif path.startswith(API) and (status < 400 or status == 403) and token not in self._proven:  # noqa: PLR2004
+        elif known and token not in self._proven:
             while len(self._proven) >= PROVEN_MAX:
                 self._proven.pop(next(iter(self._proven)))
             self._proven[token] = None

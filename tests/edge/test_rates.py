@@ -44,6 +44,12 @@ def test_nobody_gets_further_by_making_tokens_up(opened: Opened) -> None:
     assert found == [401] * 4 + [429] * 2
 
 
+def test_a_known_caller_counts_by_its_token_whatever_it_asks(opened: Opened) -> None:
+    hotline = opened(rate_address_per_minute=2)
+    assert [hotline.get("operator", f"/tickets/BTQ{n}").status_code for n in range(4)] == [404] * 4
+    assert [hotline.get("leader", "/triage").status_code for _ in range(4)] == [403] * 4
+
+
 def test_what_needs_no_token_proves_none(opened: Opened) -> None:
     hotline = opened(rate_address_per_minute=4)
     made_up = {"authorization": "Bearer hlt_made_up"}
