@@ -77,6 +77,16 @@ def test_every_endpoint_that_needs_no_token_counts_by_address() -> None:
     assert {place for place in OPEN_TO_ALL if place[1].startswith("/api/")} == OPEN
 
 
+def test_guessing_query_codes_is_slowed_down(opened: Opened) -> None:
+    hotline = opened(rate_address_per_minute=3)
+    number = hotline.submit()["number"]
+    headers = hotline.headers("dispatcher")
+    guesses = [{"number": number, "code": f"{guess:08d}"} for guess in range(4)]
+    found = [hotline.client.post("/api/v1/enquiry", json=guess, headers=headers).status_code for guess in guesses]
+    assert found[-1] == 429
+    assert 200 not in found
+
+
 def test_nought_is_no_limit_and_health_is_never_limited(opened: Opened) -> None:
     assert set(statuses(opened(rate_address_per_minute=0), 8)) == {401}
     tight = opened(rate_address_per_minute=1)
