@@ -21,6 +21,13 @@ OPEN = {("POST", "/api/v1/session"), ("POST", "/api/v1/enquiry"), ("POST", "/api
 PROVEN_MAX = 10_000
 
 
+def token_of(scope: Scope) -> str:
+    """Return what a request's token is counted under, however its scheme is spelt; empty where it brings none."""
+    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    token = given.partition(b" ")[2].strip()
+    return hashlib.sha256(token).hexdigest() if token else ""
+
+
 class RateLimit:
     """Counts requests by token where the token has proved itself, by address otherwise.
 
@@ -43,8 +50,7 @@ class RateLimit:
         if scope["type"] != "http" or scope["path"] in EXEMPT:
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        token = hashlib.sha256(given).hexdigest() if given and (scope["method"], scope["path"]) not in OPEN else ""
+        token = "" if (scope["method"], scope["path"]) in OPEN else token_of(scope)
         wait = self._wait(scope, token)
         if wait:
             refusal = TooManyRequestsError(f"请求过于频繁，请 {wait} 秒后再试")

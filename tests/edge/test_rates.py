@@ -31,6 +31,16 @@ def test_a_caller_over_its_limit_is_told_how_long_to_wait(opened: Opened) -> Non
     assert hotline.get("dispatcher", "/me").status_code == 200
 
 
+def test_spelling_the_scheme_otherwise_is_no_other_caller(opened: Opened) -> None:
+    hotline = opened(rate_per_minute=2)
+    token = hotline.token("operator")
+    found = [
+        statuses(hotline, 1, authorization=f"{scheme} {token}")[0]
+        for scheme in ("Bearer", "bearer", "BEARER", "bEARER")
+    ]
+    assert found == [200, 200, 200, 429]
+
+
 def test_the_next_minute_begins_anew(opened: Opened) -> None:
     hotline = opened(rate_per_minute=1)
     assert [hotline.get("operator", "/me").status_code for _ in range(3)] == [200, 200, 429]
