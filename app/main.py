@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
@@ -24,6 +24,8 @@ from app.accounts import audit_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
 from app.classify.drift import drift
+from app.edge.install import install_edge
+from app.edge.peers import require_metrics_reader
 from app.jobs import api as jobs_api
 from app.jobs import worker
 from app.notify import api as notify_api
@@ -41,7 +43,7 @@ from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
 from app.tickets.queries import recent_confidences
 from app.tickets.tables import Ticket
-from app.web import BodyLimit, JsonLines, RequestLog, install_error_answers
+from app.web import JsonLines, install_error_answers
 
 # Published arrangements reach to the year's end; limits reach a month further.
 CALENDAR_HORIZON_DAYS = 45
@@ -100,6 +102,8 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
         version="0.3.0",
         description="集中受理、按责转办、限时处办、跟踪督办、办结反馈。错误一律为 application/problem+json。",
         lifespan=_lifespan(office, with_worker=with_worker),
+        # A redirect would repeat the Host a client sent.
+        redirect_slashes=False,
     )
     app.state.settings, app.state.office = settings, office
     app.state.database, app.state.rulebook = office.database, office.desk.rulebook
@@ -118,8 +122,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(reminders_api.router)
     app.include_router(jobs_api.router)
     _add_health(app, office)
-    app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
-    app.add_middleware(RequestLog)
+    install_edge(app, settings)
     return app
 
 
@@ -216,8 +219,9 @@ def _add_health(app: FastAPI, office: Office) -> None:
         return JSONResponse({"status": status, "checks": checks}, 503 if status == "down" else 200)
 
     @app.get("/metrics", tags=["运行"], summary="指标", include_in_schema=False)
-    def metrics() -> Response:
+    def metrics(request: Request) -> Response:
         """Prometheus figures; of all processes together where PROMETHEUS_MULTIPROC_DIR is set."""
+        require_metrics_reader(request.scope, office.settings)
         _measure(office)
         registry: CollectorRegistry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

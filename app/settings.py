@@ -5,6 +5,7 @@ import binascii
 from datetime import time
 from enum import StrEnum
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +53,12 @@ class Settings(BaseSettings):
     retention_years: int = Field(5, ge=1, le=50, description="办结后保存个人信息和诉求内容的年数")
     retention_report_years: int = Field(10, ge=1, le=50, description="举报件办结后保存的年数")
     body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
+    rate_per_minute: int = Field(6_000, ge=0, description="每个令牌或密钥每分钟的请求数上限（每进程）；0 为不限")
+    rate_address_per_minute: int = Field(
+        120, ge=0, description="每个地址每分钟未登录的请求数上限，含登录和无效令牌（每进程）；0 为不限"
+    )
+    trusted_proxies: str = Field("", description="反向代理的地址或网段（逗号分隔）；只有它们的 X-Forwarded-For 才作数")
+    metrics_from: str = Field("127.0.0.0/8,::1", description="可读 /metrics 的地址或网段（逗号分隔）")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
@@ -117,6 +124,25 @@ class Settings(BaseSettings):
             raise ValueError("须以 sqlite:///、postgresql:// 或 postgresql+psycopg:// 开头")
         return value
 
+    @field_validator("trusted_proxies", "metrics_from")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        try:
+            _split_networks(value)
+        except ValueError as error:
+            raise ValueError("须为 IP 地址或网段（多个用逗号分隔），如 10.0.0.5,10.1.0.0/16") from error
+        return value
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The reverse proxies whose word about the client's address is taken."""
+        return _split_networks(self.trusted_proxies)
+
+    @property
+    def metrics_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Where /metrics may be read from."""
+        return _split_networks(self.metrics_from)
+
     @property
     def old_keys(self) -> tuple[bytes, ...]:
         """The data keys that were replaced, the newest first as given."""
@@ -130,6 +156,10 @@ class Settings(BaseSettings):
 
 def _split_keys(text: str) -> tuple[bytes, ...]:
     return tuple(base64.b64decode(part, validate=True) for part in text.replace(",", " ").split())
+
+
+def _split_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
 def is_strong_secret(text: str) -> bool:

@@ -23,6 +23,8 @@ from app.paging import CURSOR_MAX_CHARS, PAGE_MAX
 PROBLEM = "application/problem+json"
 # What neither PostgreSQL nor a log line can carry.
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+# JSON leaves these as they are, yet some viewers break lines at them or take them for terminal commands.
+UNSEEN = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 access_log = logging.getLogger("hotline.access")
 fault_log = logging.getLogger("hotline.fault")
@@ -39,7 +41,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {PROBLEM: {}}}
     for status, text in (
         (401, "未登录"), (403, "无权操作"), (404, "没有找到"), (409, "当前状态不允许"), (412, "数据已被他人更新"),
-        (413, "请求过大"), (422, "内容有误"), (503, "服务暂不可用"),
+        (413, "请求过大"), (414, "地址过长"), (415, "内容类型不支持"), (422, "内容有误"), (429, "请求过于频繁"),
+        (431, "请求头过大"), (503, "服务暂不可用"),
     )
 }  # fmt: skip
 UnitQuery = Annotated[str | None, Query(max_length=40, pattern=NO_CONTROL)]
@@ -55,10 +58,12 @@ STATUS_TITLES = {
     409: "当前状态不允许",
     412: "数据已被他人更新",
     413: "请求过大",
+    414: "地址过长",
     415: "内容类型不支持",
     422: "内容有误",
     428: "缺少前提条件",
     429: "请求过于频繁",
+    431: "请求头过大",
     500: "系统内部错误",
     503: "服务暂不可用",
 }
@@ -294,7 +299,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["trace"] = self._frames(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False).translate(UNSEEN)
 
     @staticmethod
     def _frames(exc_info: Any) -> list[str]:

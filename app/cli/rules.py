@@ -14,7 +14,7 @@ from app.errors import InvalidInputError
 from app.rulebook.diff import differences
 from app.rulebook.export import kept_matters, measures_yaml, texts_yaml
 from app.rulebook.importer import read_notice
-from app.rulebook.loader import load_rulebook
+from app.rulebook.loader import RulebookError, load_rulebook
 from app.rulebook.shapes import Measure, Rulebook, Tag, Unit
 from app.rulebook.yearly import read_year, year_yaml
 from app.settings import load_settings
@@ -81,7 +81,12 @@ def import_calendar(
         raise InvalidInputError(f"{target} 已存在；要换请先移走旧文件")
     calendar = read_year(notice.read_text(encoding="utf-8"), year, source, rulebook.years[-1])
     target.write_text(year_yaml(calendar), encoding="utf-8")
-    load_rulebook(root)
+    try:
+        load_rulebook(root)
+    except RulebookError:
+        # A calendar that does not fit must not stop the next start.
+        target.unlink()
+        raise
     off, made_up = (
         sum(len(days) for days in group)
         for group in zip(*((s.days_off, s.make_up) for s in calendar.holidays), strict=True)
@@ -177,7 +182,7 @@ def find(text: Annotated[str, typer.Argument(help="要找的词")], directory: D
         ),
     ]
     for line in lines[:FOUND_MAX]:
-        console.print(line)
+        console.print(line, markup=False)
     console.print(f"共 {len(lines)} 处" + (f"，只显示前 {FOUND_MAX} 处" if len(lines) > FOUND_MAX else ""))
 
 
@@ -225,8 +230,8 @@ def import_notice(
     (out / "texts.yaml").write_text(texts_yaml(imported), encoding="utf-8")
     console.print(f"{imported.number or '（没有读出文号）'}：读出 {len(imported.measures)} 项措施，写入 {out}")
     for place in imported.unreadable:
-        console.print(
-            f"[red]第 {place.line} 行：{place.message}[/red]" if place.line else f"[red]{place.message}[/red]"
-        )
+        # The message quotes the notice, whose brackets are no markup.
+        said = f"第 {place.line} 行：{place.message}" if place.line else place.message
+        console.print(said, style="red", markup=False)
     if imported.unreadable:
         raise typer.Exit(1)

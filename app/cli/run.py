@@ -20,6 +20,8 @@ from app.tickets.office import open_office
 
 console = Console()
 GRACE_SECONDS = 20
+# Far above what any client of ours sends; uvicorn's own limit is twice as high.
+HEADERS_MAX_BYTES = 32 * 1024
 # A process under full load answers its keeper late; it must not be killed for that.
 HEALTH_SECONDS = 30
 
@@ -37,7 +39,9 @@ def serve(
     set_up_logging(settings.log_level)
     bind: dict[str, Any] = {
         "host": host or settings.host, "port": port or settings.port, "log_config": None, "access_log": False,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "timeout_graceful_shutdown": GRACE_SECONDS, "server_header": False, "http": "h11",
+        # Proxies are believed where HOTLINE_TRUSTED_PROXIES names them, in one place for limits and figures alike.
+        "proxy_headers": False, "h11_max_incomplete_event_size": HEADERS_MAX_BYTES,
     }  # fmt: skip
     if processes > 1:
         console.print("多进程时后台不在服务内运行，请另起 hotline worker")

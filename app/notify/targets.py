@@ -59,10 +59,22 @@ def check_url(url: str, settings: Settings) -> Pinned:
         raise TargetError(f"找不到主机 {parts.hostname}") from error
     numbers = [str(entry[4][0]) for entry in found]
     if not settings.notice_private_targets:
-        inside = [number for number in numbers if not ipaddress.ip_address(number.split("%")[0]).is_global]
+        inside = [number for number in numbers if not _is_outside(number)]
         if inside:
             raise TargetError(f"{parts.hostname} 在内部网络（{inside[0]}），不能作为推送地址")
     return Pinned(httpx.URL(url).copy_with(host=numbers[0]), parts.netloc)
+
+
+def _is_outside(number: str) -> bool:
+    """Whether an address lies in the public network and in nothing that may carry on to a private one.
+
+    The library calls multicast, 6to4 (RFC 3056) and NAT64 (RFC 6052) addresses global, though the latter two hold an IPv4
+    address that may be anything.
+    """
+    found = ipaddress.ip_address(number.split("%", maxsplit=1)[0])
+    if not found.is_global or found.is_multicast or found.is_reserved:
+        return False
+    return isinstance(found, ipaddress.IPv4Address) or not (found.is_site_local or found.sixtofour)
 
 
 def check_mail(address: str) -> str:

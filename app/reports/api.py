@@ -100,7 +100,8 @@ def read_report(
             return queries.view_of(session, report)
         sheet = queries.sheet_of(session, report)
     if form == "html":
-        return Response(render.html(sheet, report.sha256), media_type="text/html; charset=utf-8")
+        policy = {"Content-Security-Policy": render.PAGE_POLICY}
+        return Response(render.html(sheet, report.sha256), media_type="text/html; charset=utf-8", headers=policy)
     content = render.as_file(sheet, form)
     name = f"{report.kind}-{report.period}-{report.revision}.{form}"
     with office.database.write() as session:

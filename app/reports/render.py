@@ -11,12 +11,14 @@ import xlsxwriter
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.edge.headers import SEALED, hashed
 from app.reports.layout import Chart, ChartKind, Section, Sheet, Table
 from app.reports.paper import document
 from app.reports.svg import draw
 
 BOM = "\ufeff"
-RISKY = ("=", "+", "-", "@", "\t", "\r")
+# What begins a formula, in Chinese and Japanese spreadsheets also in full width (OWASP, CSV Injection).
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 SHEET_NAME_CHARS = 28
 A4 = 9
 CHART_ROWS = 16
@@ -27,6 +29,16 @@ _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True,
 )  # fmt: skip
+
+
+def _page_policy() -> str:
+    """Return the policy of the HTML form: its own styles by their hash, nothing else; it has no script and no other file."""
+    source = (Path(__file__).parent / "templates" / "report.html").read_text(encoding="utf-8")
+    styles = hashed(source.partition("<style>")[2].partition("</style>")[0])
+    return f"{SEALED}; style-src {styles}"
+
+
+PAGE_POLICY = _page_policy()
 
 
 def as_file(sheet: Sheet, form: str) -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from app.rulebook.importer import Import, ImportedMeasure
+from app.rulebook.loader import RulebookError, RuleFault
+from app.rulebook.yamls import too_involved
 
 MATTER_CHARS = 40
 HEAD = """\
@@ -17,12 +19,20 @@ measures:
 
 
 def kept_matters(path: Path) -> dict[int, dict[str, Any]]:
-    """Return matter, appealable and why_not by number from an existing measures.yaml; empty if there is none."""
+    """Return matter, appealable and why_not by number from an existing measures.yaml; empty if there is none.
+
+    Raises:
+        RulebookError: the file is no list of numbered measures.
+    """
     if not path.exists():
         return {}
-    data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    items = data["measures"] if isinstance(data, dict) else data
-    return {int(item["number"]): item for item in items}
+    text = path.read_text(encoding="utf-8")
+    try:
+        data = {} if too_involved(text) else yaml.safe_load(text)
+        items = data["measures"] if isinstance(data, dict) else data
+        return {int(item["number"]): item for item in items}
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise RulebookError([RuleFault(path.name, 1, "不是措施文件：应有列表 measures，每项有 number")]) from error
 
 
 def measures_yaml(imported: Import, kept: Mapping[int, Mapping[str, Any]]) -> str:
@@ -49,7 +59,7 @@ def _item(measure: ImportedMeasure, kept: Mapping[str, Any]) -> str:
     if kept.get("why_not"):
         lines.append(f"    why_not: {_scalar(kept['why_not'])}")
     lines += [
-        f"    {key}: [{', '.join(names)}]"
+        f"    {key}: {_flow(names)}"
         for key, names in (
             ("lead", measure.lead),
             ("lead_groups", measure.lead_groups),
@@ -74,6 +84,11 @@ def _deadline(measure: ImportedMeasure) -> Iterable[str]:
 def _scalar(text: str) -> str:
     """Return a text as YAML writes it, quoted where it must be."""
     return yaml.safe_dump(text, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
+
+
+def _flow(names: list[str]) -> str:
+    """Return names as a list on one line, each quoted where it must be: they come from somebody else's text."""
+    return yaml.safe_dump(names, allow_unicode=True, width=10_000, default_flow_style=True).strip()
 
 
 def _first_words(text: str) -> str:

@@ -34,6 +34,7 @@ from app.rulebook.shapes import (
     Unit,
 )
 from app.rulebook.supervision import SupervisionRules
+from app.rulebook.yamls import DEPTH_MAX, too_involved
 
 VERSION_CHARS = 12
 KINDS = ("咨询", "求助", "投诉", "举报", "建议")
@@ -109,7 +110,11 @@ class Reading:
         path = self.root / relative
         source = Source(relative, {}, {})
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
+            text = path.read_text(encoding="utf-8")
+            if too_involved(text):
+                self.fault(source, (), f"嵌套超过 {DEPTH_MAX} 层，或用了锚点、别名（&、*），请写成平常的列表和字段")
+                return source
+            node = yaml.compose(text, Loader=yaml.CBaseLoader)
         except (OSError, UnicodeDecodeError):
             self.fault(source, (), "文件不存在或读不出（须为 UTF-8）")
             return source

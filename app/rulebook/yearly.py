@@ -15,7 +15,7 @@ from app.rulebook.shapes import CalendarYear, HolidaySpan
 ITEM = re.compile(r"^[一二三四五六七八九十]+、\s*(?P<name>[^：:]{2,12})[：:](?P<rest>.+)$")
 DAY = re.compile(r"(?:(?P<year>\d{4})年)?(?P<month>\d{1,2})月(?P<day>\d{1,2})日")
 RANGE_END = re.compile(r"\s*(?:（[^）]*）|\([^)]*\))?\s*(?:至|—|-|～)\s*(?:(?P<month>\d{1,2})月)?(?P<day>\d{1,2})日")
-COUNT = re.compile(r"共(\d+)天|放假(\d+)天")
+COUNT = re.compile(r"共(\d{1,3})天|放假(\d{1,3})天")
 SAID_WEEKDAY = re.compile(DAY.pattern + r"（[^）]*?(?:周|星期)(?P<weekday>[一二三四五六日])[^）]*）")
 WEEKDAYS = "一二三四五六日"
 SATURDAY = 5
@@ -76,7 +76,7 @@ def _days_off(name: str, said: str, year: int) -> Iterator[date]:
     end = RANGE_END.match(said, begin.end())
     last = _day(first.year, int(end["month"] or first.month), int(end["day"]), end.group()) if end else first
     if last < first:
-        last = last.replace(year=last.year + 1)
+        last = _day(last.year + 1, last.month, last.day, said)
     yield from (first + timedelta(days=ahead) for ahead in range((last - first).days + 1))
 
 

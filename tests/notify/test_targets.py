@@ -18,11 +18,18 @@ INSIDE = STRICT.model_copy(update={"notice_private_targets": True})
         "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://10.1.2.3/x", "https://192.168.1.1/x",
         "https://172.16.0.9/x", "https://169.254.169.254/latest/meta-data", "https://0.0.0.0/x", "https://[fe80::1]/x",
         "https://[::ffff:127.0.0.1]/x", "https://2130706433/x", "https://0x7f.1/x", "https://100.64.0.1/x",
+        "https://[64:ff9b::7f00:1]/x", "https://[64:ff9b::a01:203]/x", "https://[2002:7f00:1::]/x", "https://[fec0::1]/x",
+        "https://[::7f00:1]/x", "https://224.0.0.1/x", "https://[ff02::1]/x", "https://240.0.0.1/x",
     ],
 )  # fmt: skip
 def test_addresses_inside_are_refused(url: str) -> None:
     with pytest.raises(TargetError):
         check_url(url, STRICT)
+
+
+@pytest.mark.parametrize("url", ["https://8.8.8.8/x", "https://[2400:3200::1]/x", "https://223.5.5.5:8443/x"])
+def test_public_addresses_are_taken(url: str) -> None:
+    assert str(check_url(url, STRICT).url) == url
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The OpenAPI document keeps its word: generated requests never end in a 5xx or in an undocumented answer."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import hypothesis
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given
+from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -22,48 +25,78 @@ from tests.builders import Hotline, TestClient
 from tests.conftest import open_test_office
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+TESTED = {"dispatcher": 12, "unit_handler@市工信局": 6}
+SOAKED = (
+    "operator", "reviewer", "unit_handler@市工信局", "unit_leader@市工信局", "supervisor", "supervisor@special", "leader",
+    "callback", "auditor", "admin", "channel@12345电话",
+)  # fmt: skip
+SOAK_EXAMPLES = 40
+# What ends the token that the questions are asked with, or makes others.
+OWN_SESSION = r"/session(/|$)"
 
 
 @pytest.fixture
 def people(fresh_sqlite: str, small_models_dir: Path, tmp_path: Path, desk: Desk) -> Iterator[Hotline]:
-    """An application with people, on SQLite."""
-    settings = Settings(database_url=fresh_sqlite, var_dir=tmp_path / "var", models_dir=small_models_dir)
+    """An application with people, on SQLite; it may be asked as often as one likes."""
+    settings = Settings(
+        database_url=fresh_sqlite, var_dir=tmp_path / "var", models_dir=small_models_dir, rate_per_minute=0,
+        rate_address_per_minute=0,
+    )  # fmt: skip
     office = open_test_office(settings, desk)
     with TestClient(create_app(office)) as client:
         yield Hotline(client)
     office.database.dispose()
 
 
-LAW = hypothesis.settings(
-    max_examples=12,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+def law(examples: int) -> hypothesis.settings:
+    """The same questions at every run."""
+    return hypothesis.settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
-@pytest.mark.parametrize("who", ["dispatcher", "unit_handler@市工信局"])
-def test_every_generated_request_gets_a_documented_answer(people: Hotline, who: str) -> None:
+def ask_everything(people: Hotline, who: str, mode: GenerationMode, examples: int) -> None:
+    """Ask every operation as somebody, about a ticket that exists wherever one is named."""
     number = people.submit()["number"]
     schema = schemathesis.openapi.from_asgi("/openapi.json", people.client.app)
     schema.config.update(headers=people.headers(who))
-    found = schema.exclude(path_regex="session").get_all_operations()
+    found = schema.exclude(path_regex=OWN_SESSION).get_all_operations()
     operations: list[Any] = [result.ok() for result in found]  # type: ignore[union-attr]
     assert len(operations) > 15
     for operation in operations:
-        holds(operation, number)
+        holds(operation, number, mode, examples)
 
 
-def holds(operation: Any, number: str) -> None:
-    """Ask one operation many generated questions, about a ticket that exists wherever one is named."""
+def holds(operation: Any, number: str, mode: GenerationMode, examples: int) -> None:
+    """Ask one operation many generated questions."""
 
-    @LAW
-    @given(case=operation.as_strategy())
+    @law(examples)
+    @given(case=operation.as_strategy(generation_mode=mode))
     def asked(case: Any) -> None:
         if "number" in (case.path_parameters or {}):
             case.path_parameters["number"] = number
         case.call_and_validate(checks=CHECKS)
 
-    asked()
+    with suppress(Unsatisfiable):  # there is no wrong question to what takes nothing
+        asked()
+
+
+@pytest.mark.parametrize(("who", "examples"), TESTED.items())
+def test_every_generated_request_gets_a_documented_answer(people: Hotline, who: str, examples: int) -> None:
+    ask_everything(people, who, GenerationMode.POSITIVE, examples)
+
+
+def test_every_wrong_request_gets_a_documented_refusal(people: Hotline) -> None:
+    ask_everything(people, "dispatcher", GenerationMode.NEGATIVE, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("who", SOAKED)
+def test_every_role_gets_documented_answers(people: Hotline, who: str, mode: GenerationMode) -> None:
+    ask_everything(people, who, mode, SOAK_EXAMPLES)
