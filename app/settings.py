@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(12345, ge=1, le=65535, description="监听端口")
     token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
+    idle_minutes: int = Field(120, ge=10, le=1440, description="登录后多少分钟不使用即结束")
     idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
     urge_hours: int = Field(4, ge=0, le=168, description="同一工单两次催办的最短间隔（小时）")
     unmask_per_hour: int = Field(30, ge=1, le=1000, description="每人每小时查看完整信息的次数上限")

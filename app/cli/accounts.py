@@ -1,23 +1,24 @@
 """hotline staff | keys: people, channel keys and the data key."""
 
-import secrets
 from itertools import islice
 from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app import clock
-from app.accounts import service
+from app.accounts import keys, passwords, service
 from app.accounts.access import Role
+from app.accounts.audit import Access, record
 from app.accounts.tables import ApiKey, Staff
+from app.cli.audit import note
 from app.database import Database
 from app.errors import ConflictError, InvalidInputError
 from app.rulebook.loader import load_rulebook
 from app.sealing import load_sealer, new_data_key
-from app.settings import load_settings
+from app.settings import Environment, load_settings
 from app.tickets import rekeying
 from app.tickets.forms import Channel
 from app.tickets.intake import find_unit
@@ -26,6 +27,7 @@ staff_app = typer.Typer(help="人员账号", no_args_is_help=True)
 keys_app = typer.Typer(help="渠道与承办单位系统的密钥、数据密钥", no_args_is_help=True)
 console = Console()
 FAULTS_SHOWN = 20
+OWN = Annotated[bool, typer.Option("--own", help="本人在终端输入自己的密码，首次登录不必再改")]
 FIRST_ACCOUNTS = (
     ("operator", "话务员（试用）", Role.OPERATOR, "", False),
     ("dispatcher", "派单员（试用）", Role.DISPATCHER, "", False),
@@ -54,16 +56,41 @@ def add(
     name: Annotated[str, typer.Option(help="姓名")] = "",
     unit: Annotated[str, typer.Option(help="承办单位（经办人、负责人必填）")] = "",
     special: Annotated[bool, typer.Option("--special", help="专办件由此人（督办人员）办理")] = False,
-    password: Annotated[str, typer.Option(help="密码；不填则随机生成并只显示一次", envvar="HOTLINE_NEW_PASSWORD")] = "",
+    own: OWN = False,
 ) -> None:
-    """新增人员。"""
-    chosen = password or secrets.token_urlsafe(12)
+    """新增人员；密码随机生成，只显示一次，首次登录须改成自己的密码。"""
+    chosen = _chosen(login, own=own)
     with _database().write() as session:
-        service.add_staff(
+        staff = service.add_staff(
             session, login=login, name=name or login, role=role, unit=_unit_code(unit), password=chosen,
-            takes_special=special,
+            takes_special=special, must_change=not own,
         )  # fmt: skip
-    console.print(f"已新增 {login}（{role.label}）" + ("" if password else f"，密码：{chosen}（只显示这一次）"))
+        record(session, note(f"staff:{staff.id}", f"role={role.value}", Access.STAFF_ADD))
+    console.print(f"已新增 {login}（{role.label}）" + _told(chosen, own=own))
+
+
+def _chosen(login: str, *, own: bool) -> str:
+    """Return the password a person types unseen, twice, or a random one."""
+    if not own:
+        return passwords.random_password(login)
+    typed: str = typer.prompt("新密码", hide_input=True, confirmation_prompt="再输一次")
+    return typed
+
+
+def _told(password: str, *, own: bool) -> str:
+    return "" if own else f"，密码：{password}（只显示这一次，首次登录须修改）"
+
+
+@staff_app.command("reset-password")
+def reset_password(login: Annotated[str, typer.Argument(help="登录名")], own: OWN = False) -> None:
+    """重置密码：随机生成、只显示一次，收回全部登录，首次登录须改成自己的密码。"""
+    chosen = _chosen(login, own=own)
+    with _database().write() as session:
+        staff = service.require_staff(session, login)
+        passwords.check_password(chosen, login, staff.name)
+        service.set_password(session, staff, passwords.hash_password(chosen), must_change=not own)
+        record(session, note(f"staff:{staff.id}", "", Access.PASSWORD_RESET))
+    console.print(f"已重置 {login} 的密码" + _told(chosen, own=own))
 
 
 @staff_app.command("list")
@@ -81,22 +108,28 @@ def listing() -> None:
 def revoke(login: Annotated[str, typer.Argument(help="登录名")]) -> None:
     """停用账号并立即收回其全部登录。"""
     with _database().write() as session:
-        service.revoke_staff(session, login)
+        staff = service.revoke_staff(session, login)
+        record(session, note(f"staff:{staff.id}", "active=False", Access.STAFF_CHANGE))
     console.print(f"已停用 {login}")
 
 
 def first_accounts(database: Database) -> None:
-    """Make one trial account a role when there is nobody yet; random passwords, printed once."""
+    """Make one trial account a role when there is nobody yet; random passwords, printed once.
+
+    On a machine of one's own whoever starts the service is the person, so nothing needs changing; in production the
+    accounts are for others, who set own passwords at first sign-in.
+    """
     with database.read() as session:
-        if session.scalars(select(func.count()).select_from(Staff)).one():
+        if service.count_staff(session):
             return
+    others = load_settings().environment is Environment.PRODUCTION
     table = Table("登录名", "密码（只显示这一次）", "角色", title="本机试用账号")
     with database.write() as session:
         for login, name, role, unit, special in FIRST_ACCOUNTS:
-            password = secrets.token_urlsafe(12)
+            password = passwords.random_password(login)
             service.add_staff(
                 session, login=login, name=name, role=role, unit=_unit_code(unit), password=password,
-                takes_special=special,
+                takes_special=special, must_change=others,
             )  # fmt: skip
             table.add_row(login, password, role.label)
     console.print(table)
@@ -116,7 +149,7 @@ def add_key(
         raise InvalidInputError(f"没有渠道“{channel}”，可填 " + "、".join(get_args(Channel)))
     role = Role.UNIT_HANDLER if unit else Role.CHANNEL
     with _database().write() as session:
-        token = service.add_key(session, name=name, role=role, channel=channel, unit=_unit_code(unit), days=days)
+        token = keys.add_key(session, name=name, role=role, channel=channel, unit=_unit_code(unit), days=days)
     console.print(f"密钥（只显示这一次）：{token}")
 
 
@@ -135,7 +168,7 @@ def list_keys() -> None:
 def revoke_key(name: Annotated[str, typer.Argument(help="密钥名称")]) -> None:
     """立即收回密钥。"""
     with _database().write() as session:
-        service.revoke_key(session, name)
+        keys.revoke_key(session, name)
     console.print(f"已收回 {name}")
 
 

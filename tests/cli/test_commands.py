@@ -120,6 +120,14 @@ def test_staff_and_keys_come_and_go(run: Run) -> None:
     assert "已收回" in run("keys", "list").stdout
 
 
+def test_a_password_is_set_anew_or_typed_by_its_person(run: Run) -> None:
+    first = run("staff", "add", "zhang", "--role", "operator").stdout
+    again = run("staff", "reset-password", "zhang").stdout
+    assert ("首次登录须修改" in first, "首次登录须修改" in again, first == again) == (True, True, False)
+    assert "没有登录名" in run("staff", "reset-password", "nobody").stderr
+    assert "完整" in run("audit", "verify").stdout
+
+
 def test_init_makes_first_accounts_once(run: Run, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new' / 'fresh.sqlite3'}"
     first, second = run("init", HOTLINE_DATABASE_URL=url), run("init", HOTLINE_DATABASE_URL=url)
