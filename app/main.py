@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app import clock, schema
 from app.accounts import api as accounts_api
-from app.accounts import audit_api, sessions_api, staff_api
+from app.accounts import audit_api, keys_api, sessions_api, staff_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
 from app.accounts.staff_api import Places
@@ -110,6 +110,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(accounts_api.router)
     app.include_router(sessions_api.router)
     app.include_router(staff_api.router)
+    app.include_router(keys_api.router)
     app.include_router(audit_api.router)
     app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
     app.include_router(tickets_api.router)

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     port: int = Field(12345, ge=1, le=65535, description="监听端口")
     token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
     idle_minutes: int = Field(120, ge=10, le=1440, description="登录后多少分钟不使用即结束")
+    key_days: int = Field(365, ge=1, le=3650, description="新密钥的有效天数（未另行指定时）")
+    key_max_days: int = Field(730, ge=1, le=3650, description="密钥有效天数的上限")
+    key_overlap_hours: int = Field(24, ge=0, le=720, description="轮换密钥后旧密钥继续有效的小时数")
     idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
     urge_hours: int = Field(4, ge=0, le=168, description="同一工单两次催办的最短间隔（小时）")
     unmask_per_hour: int = Field(30, ge=1, le=1000, description="每人每小时查看完整信息的次数上限")
@@ -103,6 +106,8 @@ class Settings(BaseSettings):
     def _production_is_guarded(self) -> "Settings":
         if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
             raise ValueError("生产环境必须设置 HOTLINE_DATA_KEY（32 字节的 base64）")
+        if self.key_days > self.key_max_days:
+            raise ValueError("HOTLINE_KEY_DAYS 不能大于 HOTLINE_KEY_MAX_DAYS")
         if self.webhook_url and not is_strong_secret(self.webhook_secret.get_secret_value()):
             raise ValueError(
                 f"设置了 HOTLINE_WEBHOOK_URL 就必须设置 HOTLINE_WEBHOOK_SECRET（base64，至少 {WEBHOOK_SECRET_BYTES} 字节）"

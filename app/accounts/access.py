@@ -68,6 +68,8 @@ class Verb(StrEnum):
     PASSWORD_CHANGE = "password.change"  # noqa: S105  a verb
     STAFF_READ = "staff.read"
     STAFF_WRITE = "staff.write"
+    KEY_READ = "key.read"
+    KEY_WRITE = "key.write"
     REFERENCE_READ = "reference.read"
     TICKET_SUBMIT = "ticket.submit"
     TICKET_PREVIEW = "ticket.preview"
@@ -166,6 +168,8 @@ ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.PASSWORD_CHANGE: _rows(STAFF, Rows.NOT_ROW_BOUND),
     Verb.STAFF_READ: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
     Verb.STAFF_WRITE: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    Verb.KEY_READ: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    Verb.KEY_WRITE: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
     Verb.REFERENCE_READ: _rows(EVERYONE, Rows.NOT_ROW_BOUND),
     Verb.TICKET_SUBMIT: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.NOT_ROW_BOUND),
@@ -280,6 +284,7 @@ class Caller:
         takes_special: whether this supervisor is the one named for 专办件.
         session: id of a person's session; 0: not a person.
         must_change: the person must set an own password first.
+        scopes: verbs a key is narrowed to; None: all of its role.
     """
 
     kind: str
@@ -291,6 +296,7 @@ class Caller:
     takes_special: bool = False
     session: int = 0
     must_change: bool = False
+    scopes: frozenset[Verb] | None = None
 
     @property
     def reference(self) -> str:
@@ -300,6 +306,10 @@ class Caller:
     def rows(self, verb: Verb) -> Rows | None:
         """Return which rows a verb reaches for this caller; None: it may not do this at all."""
         return ACCESS[verb].get(self.role)
+
+    def may(self, verb: Verb) -> bool:
+        """Whether the caller's role, and its key's scopes, allow a verb that an endpoint names."""
+        return self.rows(verb) is not None and (self.scopes is None or verb in self.scopes)
 
 
 SYSTEM = Caller("system", 0, "系统", Role.ADMIN)

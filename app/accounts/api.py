@@ -42,7 +42,7 @@ class Allow:
             raise UnauthenticatedError("请先登录（Authorization: Bearer 令牌）")
         idle = timedelta(minutes=settings_of(request).idle_minutes)
         caller = callers.admit(database_of(request), credentials.credentials, idle)
-        if caller.rows(self.verb) is None:
+        if not caller.may(self.verb):
             raise ForbiddenError(f"{caller.role.label}没有此项权限（{self.verb.value}）")
         if caller.must_change and self.verb not in BEFORE_FIRST_CHANGE:
             raise ForbiddenError(

@@ -38,6 +38,9 @@ class Access(StrEnum):
     PASSWORD_RESET = "password.reset"  # noqa: S105  a verb
     STAFF_ADD = "staff.add"
     STAFF_CHANGE = "staff.change"
+    KEY_ADD = "key.add"
+    KEY_ROTATE = "key.rotate"
+    KEY_REVOKE = "key.revoke"
     UNMASK = "ticket.unmask"
     SPECIAL_READ = "ticket.read_special"
     EXPORT = "export"
@@ -59,6 +62,9 @@ LABELS = {
     Access.PASSWORD_RESET: "重置密码",
     Access.STAFF_ADD: "新增人员",
     Access.STAFF_CHANGE: "变更人员",
+    Access.KEY_ADD: "新增密钥",
+    Access.KEY_ROTATE: "轮换密钥",
+    Access.KEY_REVOKE: "收回密钥",
     Access.UNMASK: "查看完整信息",
     Access.SPECIAL_READ: "查看专办件",
     Access.EXPORT: "导出",

@@ -32,11 +32,8 @@ def caller_of(session: Session, token: str, idle: timedelta | None = None) -> Ca
 
 
 def _recognise(session: Session, token: str, idle: timedelta | None) -> Known:
-    if token.startswith(KEY):
-        caller = keys.recognise_key(session, token)
-        known = Known(caller, clock.now()) if caller else None
-    else:
-        known = sessions.recognise_staff(session, token, idle)
+    of_key = token.startswith(KEY)
+    known = keys.recognise_key(session, token) if of_key else sessions.recognise_staff(session, token, idle)
     if known is None:
         raise UnauthenticatedError("登录已失效，请重新登录")
     return known
@@ -51,14 +48,17 @@ def admit(database: Database, token: str, idle: timedelta) -> Caller:
     with database.read() as session:
         known = _recognise(session, token, idle)
     if known.noted_at is None or known.noted_at < clock.now() - NOTED_EVERY:
-        _note_use(database, known.caller)
+        _note_use(database, known)
     return known.caller
 
 
-def _note_use(database: Database, caller: Caller) -> None:
+def _note_use(database: Database, known: Known) -> None:
     try:
         with database.write() as session:
-            sessions.note_use(session, caller)
+            if known.caller.kind == "key":
+                keys.note_use(session, known)
+            else:
+                sessions.note_use(session, known.caller)
     except (DatabaseBusyError, OperationalError):
         # A reading must not fail because a writer is busy; the next request notes it.
-        log.warning("use of a session not noted")
+        log.warning("use of a session or key not noted")

@@ -65,10 +65,16 @@ def clean_agent(text: str) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """A recognised caller, and when the token or key was last noted as used (None: never)."""
+    """A recognised caller.
+
+    Attributes:
+        noted_at: when the token or key was last noted as used; None: never.
+        previous: whether it came with the secret before the last rotation.
+    """
 
     caller: Caller
     noted_at: datetime | None
+    previous: bool = False
 
 
 def recognise_staff(session: Session, token: str, idle: timedelta | None) -> Known | None:

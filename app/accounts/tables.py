@@ -58,7 +58,14 @@ class AccessToken(Base):
 
 
 class ApiKey(Base):
-    """A key of a channel (96888, 蒙企通 …) or of a bureau's own system."""
+    """A key of a channel (96888, 蒙企通 …) or of a bureau's own system.
+
+    Attributes:
+        scopes: verbs it is narrowed to, separated by spaces; empty: all of its role.
+        previous_sha256: the secret before the last rotation, good until `previous_ends_at`.
+        last_used_at: when the present secret was last noted as used; some minutes late by design.
+        previous_used_at: the same of the one before.
+    """
 
     __tablename__ = "api_key"
 
@@ -68,9 +75,14 @@ class ApiKey(Base):
     channel: Mapped[str] = mapped_column(String(20), default="")
     unit: Mapped[str] = mapped_column(String(16), default="")
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    previous_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
+    previous_ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    previous_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class LoginAttempt(Base):

@@ -1,5 +1,6 @@
 """hotline staff | keys: people, channel keys and the data key."""
 
+from datetime import timedelta
 from itertools import islice
 from typing import Annotated, get_args
 
@@ -10,9 +11,9 @@ from sqlalchemy import select
 
 from app import clock
 from app.accounts import keys, passwords, service
-from app.accounts.access import Role
+from app.accounts.access import Role, Verb
 from app.accounts.audit import Access, record
-from app.accounts.tables import ApiKey, Staff
+from app.accounts.tables import Staff
 from app.cli.audit import note
 from app.database import Database
 from app.errors import ConflictError, InvalidInputError
@@ -28,6 +29,7 @@ keys_app = typer.Typer(help="渠道与承办单位系统的密钥、数据密钥
 console = Console()
 FAULTS_SHOWN = 20
 OWN = Annotated[bool, typer.Option("--own", help="本人在终端输入自己的密码，首次登录不必再改")]
+DAYS = Annotated[int | None, typer.Option(min=1, help="有效天数；不填取 HOTLINE_KEY_DAYS")]
 FIRST_ACCOUNTS = (
     ("operator", "话务员（试用）", Role.OPERATOR, "", False),
     ("dispatcher", "派单员（试用）", Role.DISPATCHER, "", False),
@@ -66,7 +68,7 @@ def add(
             takes_special=special, must_change=not own,
         )  # fmt: skip
         record(session, note(f"staff:{staff.id}", f"role={role.value}", Access.STAFF_ADD))
-    console.print(f"已新增 {login}（{role.label}）" + _told(chosen, own=own))
+    console.print(f"已新增 {login}（{role.label}）" + _told(chosen, own=own), soft_wrap=True)
 
 
 def _chosen(login: str, *, own: bool) -> str:
@@ -90,7 +92,7 @@ def reset_password(login: Annotated[str, typer.Argument(help="登录名")], own:
         passwords.check_password(chosen, login, staff.name)
         service.set_password(session, staff, passwords.hash_password(chosen), must_change=not own)
         record(session, note(f"staff:{staff.id}", "", Access.PASSWORD_RESET))
-    console.print(f"已重置 {login} 的密码" + _told(chosen, own=own))
+    console.print(f"已重置 {login} 的密码" + _told(chosen, own=own), soft_wrap=True)
 
 
 @staff_app.command("list")
@@ -140,35 +142,64 @@ def add_key(
     name: Annotated[str, typer.Argument(help="密钥名称，如“蒙企通对接”")],
     channel: Annotated[str, typer.Option(help="渠道（渠道系统提交诉求用）")] = "",
     unit: Annotated[str, typer.Option(help="承办单位（单位系统取队列、签收、答复用）")] = "",
-    days: Annotated[int | None, typer.Option(min=1, help="有效天数；不填为长期")] = None,
+    scope: Annotated[list[Verb] | None, typer.Option(help="只许做的事，可多次；不填为该角色的全部")] = None,
+    days: DAYS = None,
 ) -> None:
     """新增密钥，只显示一次。"""
     if bool(unit) == bool(channel):
         raise InvalidInputError("--channel 与 --unit 须且只能填一个")
     if channel and channel not in get_args(Channel):
         raise InvalidInputError(f"没有渠道“{channel}”，可填 " + "、".join(get_args(Channel)))
-    role = Role.UNIT_HANDLER if unit else Role.CHANNEL
+    role, good_for = Role.UNIT_HANDLER if unit else Role.CHANNEL, keys.lifetime(load_settings(), days)
     with _database().write() as session:
-        token = keys.add_key(session, name=name, role=role, channel=channel, unit=_unit_code(unit), days=days)
-    console.print(f"密钥（只显示这一次）：{token}")
+        token = keys.add_key(
+            session, name=name, role=role, channel=channel, unit=_unit_code(unit), days=good_for,
+            scopes=tuple(scope or ()),
+        )  # fmt: skip
+        key = keys.require_key(session, name)
+        record(session, note(f"key:{key.id}", " ".join([key.role, *key.scopes.split()]), Access.KEY_ADD))
+    console.print(f"密钥（只显示这一次，{good_for} 天内有效）：{token}", soft_wrap=True)
 
 
 @keys_app.command("list")
 def list_keys() -> None:
-    """列出密钥（不含密钥本身）。"""
-    table = Table("名称", "用途", "到期", "状态")
+    """列出密钥（不含密钥本身）；轮换后旧密钥另列一行。"""
+    table = Table("名称", "用途", "范围", "到期", "最近使用", "状态")
     with _database().read() as session:
-        for key in session.scalars(select(ApiKey).order_by(ApiKey.id)):
-            until = clock.spoken(key.expires_at) if key.expires_at else "长期"
-            table.add_row(key.name, key.channel or key.unit, until, "已收回" if key.revoked_at else "在用")
+        for key in keys.list_keys(session):
+            scopes = key.scopes or "全部"
+            rows = [(key.name, key.channel or key.unit, scopes, key.expires_at, key.last_used_at, keys.state_of(key))]
+            if key.previous_sha256:
+                rows.append(("└ 旧密钥", "", "", key.previous_ends_at, key.previous_used_at, ""))
+            for name, place, narrowed, until, used, state in rows:
+                ends = clock.spoken(until) if until else "长期"
+                table.add_row(name, place, narrowed, ends, clock.spoken(used) if used else "未用过", state)
     console.print(table)
+
+
+@keys_app.command("rotate-api")
+def rotate_key(
+    name: Annotated[str, typer.Argument(help="密钥名称")],
+    hours: Annotated[int | None, typer.Option(min=0, max=720, help="旧密钥继续有效的小时数；泄露时填 0")] = None,
+    days: DAYS = None,
+) -> None:
+    """轮换密钥：新密钥立即可用、只显示一次，旧密钥用到所示时刻。"""
+    settings = load_settings()
+    overlap = settings.key_overlap_hours if hours is None else hours
+    good_for = keys.lifetime(settings, days)
+    with _database().write() as session:
+        made = keys.rotate_key(session, name, days=good_for, overlap=timedelta(hours=overlap))
+        record(session, note(f"key:{made.key.id}", f"overlap_hours={overlap}", Access.KEY_ROTATE))
+    console.print(f"新密钥（只显示这一次，{good_for} 天内有效）：{made.token}", soft_wrap=True)
+    console.print(f"旧密钥用到 {clock.spoken(made.previous_ends_at)}")
 
 
 @keys_app.command("revoke")
 def revoke_key(name: Annotated[str, typer.Argument(help="密钥名称")]) -> None:
-    """立即收回密钥。"""
+    """立即收回密钥（新旧都收回）。"""
     with _database().write() as session:
-        keys.revoke_key(session, name)
+        key = keys.revoke_key(session, name)
+        record(session, note(f"key:{key.id}", "", Access.KEY_REVOKE))
     console.print(f"已收回 {name}")
 
 

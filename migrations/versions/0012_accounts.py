@@ -1,4 +1,4 @@
-"""Accounts: sessions that show and end themselves when left idle, passwords that must be changed first."""
+"""Accounts: sessions that show and end themselves when left idle, passwords that must be changed first, keys narrowed and rotated."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,9 +22,21 @@ def upgrade() -> None:
 
     with op.batch_alter_table("staff") as batch_op:
         batch_op.add_column(sa.Column("must_change", sa.Boolean(), server_default=sa.false(), nullable=False))
+    with op.batch_alter_table("api_key") as batch_op:
+        batch_op.add_column(sa.Column("scopes", sa.Text(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("previous_sha256", sa.String(length=64), nullable=True))
+        batch_op.add_column(sa.Column("previous_ends_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("previous_used_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.create_unique_constraint(op.f("uq_api_key_previous_sha256"), ["previous_sha256"])
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("api_key") as batch_op:
+        batch_op.drop_constraint(op.f("uq_api_key_previous_sha256"), type_="unique")
+        for name in ("previous_used_at", "previous_ends_at", "previous_sha256", "last_used_at", "scopes"):
+            batch_op.drop_column(name)
+
     with op.batch_alter_table("staff") as batch_op:
         batch_op.drop_column("must_change")
 
