@@ -20,9 +20,10 @@ from sqlalchemy.orm import Session
 
 from app import clock, schema
 from app.accounts import api as accounts_api
-from app.accounts import audit_api, keys_api, sessions_api, staff_api
+from app.accounts import audit_api, keys_api, oidc_api, sessions_api, staff_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
+from app.accounts.oidc import make_provider
 from app.accounts.staff_api import Places
 from app.classify.drift import drift
 from app.jobs import api as jobs_api
@@ -106,9 +107,11 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.state.settings, app.state.office = settings, office
     app.state.database, app.state.rulebook = office.database, office.desk.rulebook
     app.state.places = Places(lambda name: find_unit(name, office.desk.rulebook).code, get_args(Channel))
+    app.state.oidc = make_provider(settings)
     install_error_answers(app)
     app.include_router(accounts_api.router)
     app.include_router(sessions_api.router)
+    app.include_router(oidc_api.router)
     app.include_router(staff_api.router)
     app.include_router(keys_api.router)
     app.include_router(audit_api.router)

@@ -115,15 +115,15 @@ def prove(database: Database, login: str, password: str) -> Staff:
         raise
     if staff is None or not right or not staff.active:
         with database.write() as session:
-            record(session, _refused(staff, login))
+            record(session, refused(staff, login, "password"))
         raise UnauthenticatedError("登录名或密码不正确")
     return staff
 
 
-def _refused(staff: Staff | None, login: str) -> Note:
+def refused(staff: Staff | None, login: str, via: str) -> Note:
     """Return what is recorded of a failed sign-in; an unknown login by its hash, for people type passwords into it."""
     subject = f"staff:{staff.id}" if staff else f"login:{digest(login)[:16]}"
-    return Note("", staff.role if staff else "", Access.SIGN_IN_REFUSED, subject)
+    return Note("", staff.role if staff else "", Access.SIGN_IN_REFUSED, subject, via)
 
 
 def answer_token(request: Request, staff: Staff, via: str) -> Token:

@@ -21,6 +21,8 @@ from tests.builders import PASSWORD, Hotline
 
 OPEN_TO_ALL = {
     ("POST", "/api/v1/session"),
+    ("GET", "/api/v1/session/oidc"),
+    ("GET", "/api/v1/session/oidc/callback"),
     ("POST", "/api/v1/enquiry"),
     ("POST", "/api/v1/enquiry/urge"),
     ("GET", "/healthz"),
