@@ -1,7 +1,7 @@
 """Signing in and out, and the dependency that every endpoint names its verb with."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -16,7 +16,7 @@ from app.accounts.tokens import digest
 from app.database import Database
 from app.errors import ForbiddenError, UnauthenticatedError, UnavailableError
 from app.settings import Settings
-from app.web import NO_CONTROL, database_of
+from app.web import NO_CONTROL, PROBLEM, REFUSALS, STATUS_TITLES, database_of
 
 bearer = HTTPBearer(auto_error=False, description="登录令牌（hlt_…）或密钥（hlk_…）")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -57,7 +57,11 @@ def settings_of(request: Request) -> Settings:
     return settings
 
 
-router = APIRouter(prefix="/api/v1", tags=["登录"])
+REFUSED: dict[int | str, dict[str, Any]] = {
+    **REFUSALS,
+    429: {"description": STATUS_TITLES[429], "content": {PROBLEM: {}}},
+}
+router = APIRouter(prefix="/api/v1", tags=["登录"], responses=REFUSED)
 
 
 class SignIn(BaseModel):

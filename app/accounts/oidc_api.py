@@ -6,16 +6,16 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.accounts import service
-from app.accounts.api import Token, answer_token, refused, settings_of
+from app.accounts.api import REFUSED, Token, answer_token, refused, settings_of
 from app.accounts.audit import record
 from app.accounts.oidc import AGAIN, Provider, Way, open_way
 from app.accounts.tables import Staff
 from app.errors import NotFoundError, UnauthenticatedError
 from app.sealing import installed_sealer
 from app.settings import Environment
-from app.web import NO_CONTROL, REFUSALS, database_of
+from app.web import NO_CONTROL, database_of
 
-router = APIRouter(prefix="/api/v1", tags=["登录"], responses=REFUSALS)
+router = APIRouter(prefix="/api/v1", tags=["登录"], responses=REFUSED)
 COOKIE = "hotline_oidc"
 PATH = "/api/v1/session/oidc"
 Given = Annotated[str, Query(max_length=2048, pattern=NO_CONTROL)]

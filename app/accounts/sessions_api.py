@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts import passwords, service, sessions
 from app.accounts.access import Caller, Rows, Verb
-from app.accounts.api import Allow, Token, answer_token, prove, settings_of
+from app.accounts.api import REFUSED, Allow, Token, answer_token, prove, settings_of
 from app.accounts.audit import Access, note_of, record
 from app.accounts.sessions import SessionLine
 from app.accounts.tables import Staff
 from app.errors import FieldFault, InvalidInputError, UnauthenticatedError
 from app.paging import PAGE_DEFAULT
-from app.web import NO_CONTROL, REFUSALS, Cursor, Limit, database_of
+from app.web import NO_CONTROL, Cursor, Limit, database_of
 
-router = APIRouter(prefix="/api/v1", tags=["登录"], responses=REFUSALS)
+router = APIRouter(prefix="/api/v1", tags=["登录"], responses=REFUSED)
 
 
 class SessionView(BaseModel):
