@@ -20,8 +20,8 @@ def upgrade() -> None:
     with op.batch_alter_table("access_token") as batch_op:
         batch_op.alter_column("last_seen_at", existing_type=sa.DateTime(timezone=True), nullable=False)
 
-    with op.batch_alter_table("staff") as batch_op:
-        batch_op.add_column(sa.Column("must_change", sa.Boolean(), server_default=sa.false(), nullable=False))
+    # Not in a batch: sessions refer to these rows, so the table cannot be made anew under them.
+    op.add_column("staff", sa.Column("must_change", sa.Boolean(), server_default=sa.false(), nullable=False))
     with op.batch_alter_table("api_key") as batch_op:
         batch_op.add_column(sa.Column("scopes", sa.Text(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True))
@@ -37,8 +37,7 @@ def downgrade() -> None:
         for name in ("previous_used_at", "previous_ends_at", "previous_sha256", "last_used_at", "scopes"):
             batch_op.drop_column(name)
 
-    with op.batch_alter_table("staff") as batch_op:
-        batch_op.drop_column("must_change")
+    op.drop_column("staff", "must_change")
 
     with op.batch_alter_table("access_token") as batch_op:
         batch_op.drop_index(op.f("ix_access_token_expires_at"))

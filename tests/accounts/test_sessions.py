@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import time_machine
+from alembic import command
 from httpx2 import Response
 from sqlalchemy import event, select
 
-from app import clock
+from app import clock, schema
 from app.accounts.access import Role
 from app.accounts.service import revoke_staff
 from app.accounts.sessions import clean_agent, forget_ended
@@ -243,3 +244,12 @@ def test_a_login_is_opened_once_and_special_only_for_supervisors(people: Hotline
     assert people.post("admin", "/staff", form | {"takes_special": True}).status_code == 422
     assert people.post("admin", "/staff", form | {"role": "supervisor", "takes_special": True}).status_code == 201
     assert people.post("admin", "/staff", form).status_code == 409
+
+
+def test_sessions_and_keys_from_before_live_through_the_migration(people: Hotline, database: Database) -> None:
+    people.token("operator"), people.token("channel@12345电话")
+    config = schema.alembic_config(database)
+    command.downgrade(config, "0011")
+    command.upgrade(config, "head")
+    assert [people.get(who, "/me").status_code for who in ("operator", "channel@12345电话")] == [200, 200]
+    assert sessions_of(people, "operator")[0]["last_seen_at"] == sessions_of(people, "operator")[0]["started_at"]
