@@ -17,16 +17,24 @@ class FieldFault:
 
 
 class HotlineError(Exception):
-    """Base of every refusal; `status` is the HTTP status it is answered with."""
+    """Base of every refusal; `status` is the HTTP status it is answered with, `retry_after` the seconds to wait if known."""
 
     code = "internal"
     status = 500
 
-    def __init__(self, message: str, *, faults: tuple[FieldFault, ...] = (), code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        faults: tuple[FieldFault, ...] = (),
+        code: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.faults = faults
         self.code = code or type(self).code
+        self.retry_after = retry_after
 
 
 class InvalidInputError(HotlineError):

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -20,9 +20,11 @@ from sqlalchemy.orm import Session
 
 from app import clock, schema
 from app.accounts import api as accounts_api
-from app.accounts import audit_api
+from app.accounts import audit_api, keys_api, oidc_api, sessions_api, staff_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
+from app.accounts.oidc import make_provider
+from app.accounts.staff_api import Places
 from app.classify.drift import drift
 from app.edge.install import install_edge
 from app.edge.peers import require_metrics_reader
@@ -39,6 +41,8 @@ from app.settings import load_settings
 from app.supervision import api as supervision_api
 from app.tickets import api as tickets_api
 from app.tickets import privacy_api, saved_api, verbs_api
+from app.tickets.forms import Channel
+from app.tickets.intake import find_unit
 from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
 from app.tickets.queries import recent_confidences
@@ -107,8 +111,14 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     )
     app.state.settings, app.state.office = settings, office
     app.state.database, app.state.rulebook = office.database, office.desk.rulebook
+    app.state.places = Places(lambda name: find_unit(name, office.desk.rulebook).code, get_args(Channel))
+    app.state.oidc = make_provider(settings)
     install_error_answers(app)
     app.include_router(accounts_api.router)
+    app.include_router(sessions_api.router)
+    app.include_router(oidc_api.router)
+    app.include_router(staff_api.router)
+    app.include_router(keys_api.router)
     app.include_router(audit_api.router)
     app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
     app.include_router(tickets_api.router)

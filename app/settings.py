@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="监听地址")
     port: int = Field(12345, ge=1, le=65535, description="监听端口")
     token_hours: int = Field(12, ge=1, le=168, description="登录令牌有效小时数")
+    idle_minutes: int = Field(120, ge=10, le=1440, description="登录后多少分钟不使用即结束")
+    key_days: int = Field(365, ge=1, le=3650, description="新密钥的有效天数（未另行指定时）")
+    key_max_days: int = Field(730, ge=1, le=3650, description="密钥有效天数的上限")
+    key_overlap_hours: int = Field(24, ge=0, le=720, description="轮换密钥后旧密钥继续有效的小时数")
+    oidc_issuer: str = Field("", description="统一认证（OpenID Connect）的签发者地址；空则不接入")
+    oidc_client_id: str = Field("", description="本系统在统一认证的客户端编号")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="客户端口令；公开客户端留空（只靠 PKCE）")
+    oidc_redirect_url: str = Field("", description="登录后返回的地址，即本系统的 /api/v1/session/oidc/callback")
+    oidc_login_claim: str = Field("preferred_username", description="统一认证中哪一项是本系统的登录名")
     idempotency_hours: int = Field(24, ge=1, le=168, description="Idempotency-Key 的保留小时数")
     urge_hours: int = Field(4, ge=0, le=168, description="同一工单两次催办的最短间隔（小时）")
     unmask_per_hour: int = Field(30, ge=1, le=1000, description="每人每小时查看完整信息的次数上限")
@@ -109,12 +118,27 @@ class Settings(BaseSettings):
     def _production_is_guarded(self) -> "Settings":
         if self.environment is Environment.PRODUCTION and not self.data_key.get_secret_value():
             raise ValueError("生产环境必须设置 HOTLINE_DATA_KEY（32 字节的 base64）")
+        if self.key_days > self.key_max_days:
+            raise ValueError("HOTLINE_KEY_DAYS 不能大于 HOTLINE_KEY_MAX_DAYS")
         if self.webhook_url and not is_strong_secret(self.webhook_secret.get_secret_value()):
             raise ValueError(
                 f"设置了 HOTLINE_WEBHOOK_URL 就必须设置 HOTLINE_WEBHOOK_SECRET（base64，至少 {WEBHOOK_SECRET_BYTES} 字节）"
             )
         if self.webhook_url and not self.webhook_url.startswith(("http://", "https://")):
             raise ValueError("HOTLINE_WEBHOOK_URL 须以 http:// 或 https:// 开头")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> "Settings":
+        if not self.oidc_issuer:
+            return self
+        if not self.oidc_client_id or not self.oidc_redirect_url:
+            raise ValueError(
+                "设置了 HOTLINE_OIDC_ISSUER 就必须设置 HOTLINE_OIDC_CLIENT_ID 和 HOTLINE_OIDC_REDIRECT_URL"
+            )
+        allowed = ("https://",) if self.environment is Environment.PRODUCTION else ("https://", "http://")
+        if not all(url.startswith(allowed) for url in (self.oidc_issuer, self.oidc_redirect_url)):
+            raise ValueError("HOTLINE_OIDC_ISSUER 和 HOTLINE_OIDC_REDIRECT_URL 须以 https:// 开头")
         return self
 
     @field_validator("database_url")

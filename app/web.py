@@ -161,7 +161,9 @@ def install_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(HotlineError)
     def on_own(request: Request, error: HotlineError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None  # noqa: PLR2004
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
         return problem(request, error, headers)
 
     @app.exception_handler(RequestValidationError)

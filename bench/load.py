@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import Role
-from app.accounts.service import issue_token
+from app.accounts.sessions import issue_token
 from app.accounts.tables import Staff
 from app.database import Database
 from app.notify.tables import Outbox

@@ -136,8 +136,10 @@ def small_models_dir(tmp_path_factory: pytest.TempPathFactory, rulebook: Ruleboo
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path, small_models_dir: Path) -> Settings:
     """Settings of one test's installation."""
+    # Tests move the clock by hours with one token; the idle limit has tests of its own.
     return Settings(
         database_url=database_url, var_dir=tmp_path / "var", models_dir=small_models_dir, worker_seconds=0.1,
+        idle_minutes=720,
         # Tests walk every endpoint without a token, all from one address.
         rate_address_per_minute=100_000,
     )  # fmt: skip

@@ -63,6 +63,13 @@ class Verb(StrEnum):
 
     SESSION_READ = "session.read"
     SESSION_END = "session.end"
+    SESSION_LIST = "session.list"
+    SESSION_REVOKE = "session.revoke"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105  a verb
+    STAFF_READ = "staff.read"
+    STAFF_WRITE = "staff.write"
+    KEY_READ = "key.read"
+    KEY_WRITE = "key.write"
     REFERENCE_READ = "reference.read"
     TICKET_SUBMIT = "ticket.submit"
     TICKET_PREVIEW = "ticket.preview"
@@ -137,6 +144,8 @@ class Verb(StrEnum):
     AUDIT_READ = "audit.read"
 
 
+# What is open to somebody whose password was set by somebody else.
+BEFORE_FIRST_CHANGE = frozenset({Verb.SESSION_READ, Verb.SESSION_END, Verb.PASSWORD_CHANGE})
 HOTLINE = (Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK)
 EVERYONE = tuple(Role)
 STAFF = tuple(role for role in Role if role is not Role.CHANNEL)
@@ -153,6 +162,14 @@ _READERS = {**_rows((*HOTLINE, Role.LEADER, Role.AUDITOR), Rows.ALL), **_UNIT_RO
 ACCESS: Mapping[Verb, Mapping[Role, Rows]] = {
     Verb.SESSION_READ: _rows(EVERYONE, Rows.NOT_ROW_BOUND),
     Verb.SESSION_END: _rows(STAFF, Rows.NOT_ROW_BOUND),
+    # Everybody's own; the administrator's reach is everybody's.
+    Verb.SESSION_LIST: {**_rows(STAFF, Rows.NOT_ROW_BOUND), Role.ADMIN: Rows.ALL},
+    Verb.SESSION_REVOKE: {**_rows(STAFF, Rows.NOT_ROW_BOUND), Role.ADMIN: Rows.ALL},
+    Verb.PASSWORD_CHANGE: _rows(STAFF, Rows.NOT_ROW_BOUND),
+    Verb.STAFF_READ: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    Verb.STAFF_WRITE: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    Verb.KEY_READ: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
+    Verb.KEY_WRITE: _rows((Role.ADMIN,), Rows.NOT_ROW_BOUND),
     Verb.REFERENCE_READ: _rows(EVERYONE, Rows.NOT_ROW_BOUND),
     Verb.TICKET_SUBMIT: {
         **_rows((Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR), Rows.NOT_ROW_BOUND),
@@ -265,6 +282,9 @@ class Caller:
         unit: code of the unit it belongs to; empty for the hotline.
         channel: the channel a channel key stands for.
         takes_special: whether this supervisor is the one named for 专办件.
+        session: id of a person's session; 0: not a person.
+        must_change: the person must set an own password first.
+        scopes: verbs a key is narrowed to; None: all of its role.
     """
 
     kind: str
@@ -274,6 +294,9 @@ class Caller:
     unit: str = ""
     channel: str = ""
     takes_special: bool = False
+    session: int = 0
+    must_change: bool = False
+    scopes: frozenset[Verb] | None = None
 
     @property
     def reference(self) -> str:
@@ -283,6 +306,10 @@ class Caller:
     def rows(self, verb: Verb) -> Rows | None:
         """Return which rows a verb reaches for this caller; None: it may not do this at all."""
         return ACCESS[verb].get(self.role)
+
+    def may(self, verb: Verb) -> bool:
+        """Whether the caller's role, and its key's scopes, allow a verb that an endpoint names."""
+        return self.rows(verb) is not None and (self.scopes is None or verb in self.scopes)
 
 
 SYSTEM = Caller("system", 0, "系统", Role.ADMIN)

@@ -1,18 +1,22 @@
 """Signing in and out, and the dependency that every endpoint names its verb with."""
 
-from datetime import datetime
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.accounts import service
-from app.accounts.access import Caller, Verb
+from app.accounts import callers, lockout, passwords, service, sessions
+from app.accounts.access import BEFORE_FIRST_CHANGE, Caller, Verb
 from app.accounts.audit import Access, Note, note_of, record
+from app.accounts.sessions import Beginning
 from app.accounts.tables import Staff
-from app.errors import ForbiddenError, UnauthenticatedError
-from app.web import NO_CONTROL, database_of
+from app.accounts.tokens import digest
+from app.database import Database
+from app.errors import ForbiddenError, UnauthenticatedError, UnavailableError
+from app.settings import Settings
+from app.web import NO_CONTROL, PROBLEM, REFUSALS, STATUS_TITLES, database_of
 
 bearer = HTTPBearer(auto_error=False, description="登录令牌（hlt_…）或密钥（hlk_…）")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -32,20 +36,34 @@ class Allow:
 
         Raises:
             UnauthenticatedError: no valid token.
-            ForbiddenError: the role may not do this.
+            ForbiddenError: the role may not do this, or the person must set an own password first.
         """
         if credentials is None:
             raise UnauthenticatedError("请先登录（Authorization: Bearer 令牌）")
-        with database_of(request).read() as session:
-            caller = service.caller_of(session, credentials.credentials)
+        idle = timedelta(minutes=settings_of(request).idle_minutes)
+        caller = callers.admit(database_of(request), credentials.credentials, idle)
         # The edge counts a known caller by its token, everybody else by address.
         request.state.known = True
-        if caller.rows(self.verb) is None:
+        if not caller.may(self.verb):
             raise ForbiddenError(f"{caller.role.label}没有此项权限（{self.verb.value}）")
+        if caller.must_change and self.verb not in BEFORE_FIRST_CHANGE:
+            raise ForbiddenError(
+                "密码由他人设置，请先改成自己的密码（POST /api/v1/session/password）", code="password-change-required"
+            )
         return caller
 
 
-router = APIRouter(prefix="/api/v1", tags=["登录"])
+def settings_of(request: Request) -> Settings:
+    """Return the application's settings."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    **REFUSALS,
+    429: {"description": STATUS_TITLES[429], "content": {PROBLEM: {}}},
+}
+router = APIRouter(prefix="/api/v1", tags=["登录"], responses=REFUSED)
 
 
 class SignIn(BaseModel):
@@ -54,7 +72,7 @@ class SignIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     login: str = Field(min_length=1, max_length=64, pattern=NO_CONTROL)
-    password: str = Field(min_length=1, max_length=256, pattern=NO_CONTROL)
+    password: str = Field(min_length=1, max_length=passwords.MAX_CHARS, pattern=NO_CONTROL)
 
 
 class Token(BaseModel):
@@ -62,6 +80,7 @@ class Token(BaseModel):
 
     token: str
     expires_at: datetime
+    must_change_password: bool
 
 
 class Me(BaseModel):
@@ -72,47 +91,69 @@ class Me(BaseModel):
     role_label: str
     unit: str
     channel: str
+    must_change_password: bool
 
 
 @router.post("/session", status_code=201, summary="登录")
 def sign_in(request: Request, form: SignIn) -> Token:
     """Give a token for a right login and password; wrong ones are counted and slowed down."""
-    database = database_of(request)
+    staff = prove(database_of(request), form.login, form.password)
+    return answer_token(request, staff, "password")
+
+
+def prove(database: Database, login: str, password: str) -> Staff:
+    """Return the person whose login and password these are.
+
+    Raises:
+        UnauthenticatedError: they are not; counted and recorded.
+        TooManyRequestsError: the login is held back after failures.
+        UnavailableError: too many are signing in; the attempt does not count.
+    """
     with database.write() as session:
-        service.count_attempt(session, form.login)
+        lockout.count_attempt(session, login)
     with database.read() as session:
-        staff = service.find_staff(session, form.login)
-    right = service.verify_password(staff, form.password)
-    if staff is None or not right:
+        staff = service.find_staff(session, login)
+    try:
+        right = passwords.is_password(password, staff.password_hash if staff else None)
+    except UnavailableError:
         with database.write() as session:
-            record(session, _refused(staff, form.login))
+            lockout.take_back(session, login)
+        raise
+    if staff is None or not right or not staff.active:
+        with database.write() as session:
+            record(session, refused(staff, login, "password"))
         raise UnauthenticatedError("登录名或密码不正确")
-    with database.write() as session:
-        token, expires = service.issue_token(session, staff, request.app.state.settings.token_hours)
-        record(session, Note(f"staff:{staff.id}", staff.role, Access.SIGN_IN, f"staff:{staff.id}"))
-    return Token(token=token, expires_at=expires)
+    return staff
 
 
-def _refused(staff: Staff | None, login: str) -> Note:
+def refused(staff: Staff | None, login: str, via: str) -> Note:
     """Return what is recorded of a failed sign-in; an unknown login by its hash, for people type passwords into it."""
-    subject = f"staff:{staff.id}" if staff else f"login:{service.digest(login)[:16]}"
-    return Note("", staff.role if staff else "", Access.SIGN_IN_REFUSED, subject)
+    subject = f"staff:{staff.id}" if staff else f"login:{digest(login)[:16]}"
+    return Note("", staff.role if staff else "", Access.SIGN_IN_REFUSED, subject, via)
+
+
+def answer_token(request: Request, staff: Staff, via: str) -> Token:
+    """Begin the session of somebody who has proved who he is."""
+    how = Beginning(settings_of(request).token_hours, request.headers.get("user-agent", ""), via)
+    with database_of(request).write() as session:
+        token, expires = sessions.begin(session, staff, how)
+        lockout.forget(session, staff.login)
+        record(session, Note(f"staff:{staff.id}", staff.role, Access.SIGN_IN, f"staff:{staff.id}", via))
+    return Token(token=token, expires_at=expires, must_change_password=staff.must_change and via == "password")
 
 
 @router.delete("/session", status_code=204, summary="退出登录")
-def sign_out(
-    request: Request, caller: Annotated[Caller, Depends(Allow(Verb.SESSION_END))], credentials: Credentials
-) -> None:
-    """End the token the request was made with."""
-    if credentials:
-        with database_of(request).write() as session:
-            service.revoke_token(session, credentials.credentials)
-            record(session, note_of(caller, Access.SIGN_OUT, caller.reference))
+def sign_out(request: Request, caller: Annotated[Caller, Depends(Allow(Verb.SESSION_END))]) -> None:
+    """End the session the request was made in."""
+    with database_of(request).write() as session:
+        sessions.end_session(session, caller.session, caller.ident)
+        record(session, note_of(caller, Access.SIGN_OUT, caller.reference))
 
 
 @router.get("/me", summary="我是谁")
 def me(caller: Annotated[Caller, Depends(Allow(Verb.SESSION_READ))]) -> Me:
     """Return whom the token stands for."""
     return Me(
-        name=caller.name, role=caller.role.value, role_label=caller.role.label, unit=caller.unit, channel=caller.channel
-    )
+        name=caller.name, role=caller.role.value, role_label=caller.role.label, unit=caller.unit,
+        channel=caller.channel, must_change_password=caller.must_change,
+    )  # fmt: skip

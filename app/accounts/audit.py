@@ -33,6 +33,14 @@ class Access(StrEnum):
     SIGN_IN = "session.sign_in"
     SIGN_IN_REFUSED = "session.refused"
     SIGN_OUT = "session.sign_out"
+    SESSION_REVOKE = "session.revoke"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105  a verb
+    PASSWORD_RESET = "password.reset"  # noqa: S105  a verb
+    STAFF_ADD = "staff.add"
+    STAFF_CHANGE = "staff.change"
+    KEY_ADD = "key.add"
+    KEY_ROTATE = "key.rotate"
+    KEY_REVOKE = "key.revoke"
     UNMASK = "ticket.unmask"
     SPECIAL_READ = "ticket.read_special"
     EXPORT = "export"
@@ -49,6 +57,14 @@ LABELS = {
     Access.SIGN_IN: "登录",
     Access.SIGN_IN_REFUSED: "登录失败",
     Access.SIGN_OUT: "退出登录",
+    Access.SESSION_REVOKE: "收回登录",
+    Access.PASSWORD_CHANGE: "修改密码",
+    Access.PASSWORD_RESET: "重置密码",
+    Access.STAFF_ADD: "新增人员",
+    Access.STAFF_CHANGE: "变更人员",
+    Access.KEY_ADD: "新增密钥",
+    Access.KEY_ROTATE: "轮换密钥",
+    Access.KEY_REVOKE: "收回密钥",
     Access.UNMASK: "查看完整信息",
     Access.SPECIAL_READ: "查看专办件",
     Access.EXPORT: "导出",

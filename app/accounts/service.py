@@ -1,103 +1,51 @@
-"""Staff, tokens and keys: making, checking and revoking them."""
+"""Staff: opening, changing and closing accounts, and setting passwords. Whatever narrows an account ends its sessions."""
 
-import hashlib
-import secrets
-import threading
-from datetime import datetime, timedelta
-from functools import lru_cache
+from dataclasses import dataclass
 
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import Caller, Role
-from app.accounts.tables import AccessToken, ApiKey, LoginAttempt, Staff
-from app.errors import ConflictError, FieldFault, InvalidInputError, TooManyRequestsError, UnauthenticatedError
-
-PASSWORD_MIN_CHARS = 12
-TOKEN_BYTES = 32
-FREE_FAILURES = 5
-BACKOFF_SECONDS = 30
-BACKOFF_MAX_SECONDS = 15 * 60
-# One argon2 hash takes 64 MiB and a fifth of a second: a few at a time, or signing in becomes an attack.
-HASHING_TURNS = threading.Semaphore(4)
-
-_hasher = PasswordHash((Argon2Hasher(),))
-
-
-@lru_cache(maxsize=1)
-def _decoy() -> str:
-    """Return a hash to check when the login is unknown, so that the time of an answer does not tell which exist."""
-    return _hasher.hash(secrets.token_urlsafe(16))
-
-
-def digest(token: str) -> str:
-    """Return what is stored of a token or key: its SHA-256 (the token itself is random, so no salt is needed)."""
-    return hashlib.sha256(token.encode()).hexdigest()
+from app.accounts import lockout, passwords, sessions
+from app.accounts.access import Role
+from app.accounts.tables import Staff
+from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError
+from app.paging import Page, cut, decode_cursor
 
 
 def add_staff(
-    session: Session, *, login: str, name: str, role: Role, unit: str = "", password: str, takes_special: bool = False
-) -> Staff:
+    session: Session, *, login: str, name: str, role: Role, unit: str = "", password: str, takes_special: bool = False,
+    must_change: bool = False,
+) -> Staff:  # fmt: skip
     """Add a person.
 
     Raises:
-        InvalidInputError: the password is short or the role lacks its unit.
+        InvalidInputError: the password is weak or the role lacks its unit.
         ConflictError: the login is taken.
     """
-    faults = []
-    if len(password) < PASSWORD_MIN_CHARS:
-        faults.append(FieldFault("/password", f"密码至少 {PASSWORD_MIN_CHARS} 位"))
-    if role.of_unit and not unit:
-        faults.append(FieldFault("/unit", f"{role.label}须指定承办单位"))
-    if role is Role.CHANNEL:
-        faults.append(FieldFault("/role", "渠道系统用密钥接入，不设人员账号"))
-    if faults:
-        raise InvalidInputError("；".join(fault.message for fault in faults), faults=tuple(faults))
+    passwords.check_password(password, login, name)
+    _check_place(role, unit, takes_special=takes_special)
     if session.scalar(select(Staff.id).where(Staff.login == login)):
         raise ConflictError(f"登录名“{login}”已存在")
     staff = Staff(
         login=login, name=name, role=role.value, unit=unit if role.of_unit else "", takes_special=takes_special,
-        password_hash=_hash(password), created_at=clock.now(), active=True,
+        password_hash=passwords.hash_password(password), created_at=clock.now(), active=True, must_change=must_change,
     )  # fmt: skip
     session.add(staff)
     session.flush()
     return staff
 
 
-def _hash(password: str) -> str:
-    with HASHING_TURNS:
-        return _hasher.hash(password)
-
-
-def count_attempt(session: Session, login: str) -> None:
-    """Count one sign-in before its password is looked at, so that a hundred at once are a hundred; success forgets them.
-
-    Raises:
-        TooManyRequestsError: the login is held back after failures; says how many seconds to wait.
-    """
-    key, now = digest(login), clock.now()
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
-    statement = insert(LoginAttempt).values(login_sha256=key, failures=0, last_at=now)
-    session.execute(statement.on_conflict_do_nothing())
-    attempt = session.scalars(select(LoginAttempt).where(LoginAttempt.login_sha256 == key).with_for_update()).one()
-    if attempt.failures >= FREE_FAILURES:
-        wait = min(BACKOFF_SECONDS * 2 ** (attempt.failures - FREE_FAILURES), BACKOFF_MAX_SECONDS)
-        left = (attempt.last_at + timedelta(seconds=wait) - now).total_seconds()
-        if left > 0:
-            raise TooManyRequestsError(f"登录失败次数过多，请 {int(left) + 1} 秒后再试")
-    attempt.failures += 1
-    attempt.last_at = now
-
-
-def forget_old_failures(session: Session) -> int:
-    """Drop failed sign-ins of yesterday and before; returns how many."""
-    old = delete(LoginAttempt).where(LoginAttempt.last_at < clock.now() - timedelta(days=1))
-    return len(session.execute(old.returning(LoginAttempt.login_sha256)).all())
+def _check_place(role: Role, unit: str, *, takes_special: bool) -> None:
+    faults = []
+    if role.of_unit and not unit:
+        faults.append(FieldFault("/unit", f"{role.label}须指定承办单位"))
+    if role is Role.CHANNEL:
+        faults.append(FieldFault("/role", "渠道系统用密钥接入，不设人员账号"))
+    if takes_special and role is not Role.SUPERVISOR:
+        faults.append(FieldFault("/takes_special", "专办件只能由督办人员办理"))
+    if faults:
+        raise InvalidInputError("；".join(fault.message for fault in faults), faults=tuple(faults))
 
 
 def find_staff(session: Session, login: str) -> Staff | None:
@@ -105,120 +53,112 @@ def find_staff(session: Session, login: str) -> Staff | None:
     return session.scalar(select(Staff).where(Staff.login == login))
 
 
-def verify_password(staff: Staff | None, password: str) -> bool:
-    """Whether this is the person's password; takes the same time when there is no such person. Needs no session."""
-    with HASHING_TURNS:
-        right = _hasher.verify(password, staff.password_hash if staff else _decoy())
-    return bool(staff and right and staff.active)
+def require_staff(session: Session, login: str) -> Staff:
+    """Return the person with a login, locked until the transaction ends.
+
+    Raises:
+        NotFoundError: there is no such login.
+    """
+    staff = session.scalar(select(Staff).where(Staff.login == login).with_for_update())
+    if staff is None:
+        raise NotFoundError(f"没有登录名为“{login}”的人员")
+    return staff
 
 
-def issue_token(session: Session, staff: Staff, hours: int) -> tuple[str, datetime]:
-    """Give a person a fresh token; returns it (shown once) and when it ends."""
-    token = "hlt_" + secrets.token_urlsafe(TOKEN_BYTES)
-    now = clock.now()
-    expires = now + timedelta(hours=hours)
-    session.add(AccessToken(staff_id=staff.id, token_sha256=digest(token), issued_at=now, expires_at=expires))
-    attempt = session.get(LoginAttempt, digest(staff.login))
-    if attempt:
-        session.delete(attempt)
-    return token, expires
+def list_staff(session: Session, cursor: str | None, limit: int, *, only_active: bool) -> Page[Staff]:
+    """Return a page of people in the order their accounts were opened."""
+    statement = select(Staff)
+    if only_active:
+        statement = statement.where(Staff.active.is_(True))
+    if cursor:
+        (after,) = decode_cursor(cursor, (int,))
+        statement = statement.where(Staff.id > after)
+    rows = list(session.scalars(statement.order_by(Staff.id).limit(limit + 1)))
+    return cut(rows, limit, lambda staff: [staff.id])
 
 
-def revoke_token(session: Session, token: str) -> None:
-    """End one token now."""
-    statement = update(AccessToken).where(AccessToken.token_sha256 == digest(token))
-    session.execute(statement.values(revoked_at=clock.now()))
+@dataclass(frozen=True)
+class StaffChange:
+    """What an account is changed to; None: left as it is."""
+
+    name: str | None = None
+    role: Role | None = None
+    unit: str | None = None
+    takes_special: bool | None = None
+    active: bool | None = None
+
+
+def change_staff(session: Session, login: str, change: StaffChange) -> tuple[Staff, list[str]]:
+    """Change an account; a change of rights, and closing, end its sessions at once. Returns it and what changed.
+
+    Raises:
+        NotFoundError: there is no such login.
+        InvalidInputError: the role lacks its unit, or cannot take 专办件.
+        ConflictError: nobody would be left to administer.
+    """
+    staff = require_staff(session, login)
+    before = _rights(staff)
+    role = change.role or Role(staff.role)
+    unit = change.unit if change.unit is not None else staff.unit
+    special = staff.takes_special if change.takes_special is None else change.takes_special
+    if change.role and change.takes_special is None:
+        special = special and role is Role.SUPERVISOR
+    _check_place(role, unit, takes_special=special)
+    staff.name = change.name or staff.name
+    staff.role, staff.unit, staff.takes_special = role.value, unit if role.of_unit else "", special
+    staff.active = staff.active if change.active is None else change.active
+    after = _rights(staff)
+    _keep_an_administrator(session, before, after)
+    changed = [f"{key}={value}" for key, value in after.items() if before[key] != value]
+    if changed:
+        sessions.end_all(session, staff.id)
+    return staff, changed
+
+
+def _rights(staff: Staff) -> dict[str, object]:
+    """Return what decides what an account may do; none of it personal."""
+    return {"role": staff.role, "unit": staff.unit, "takes_special": staff.takes_special, "active": staff.active}
+
+
+def _keep_an_administrator(session: Session, before: dict[str, object], after: dict[str, object]) -> None:
+    """Refuse to take away the last administrator over the interface; nobody could open an account there any more."""
+    admin = {"role": Role.ADMIN.value, "active": True}
+    was, remains = (admin.items() <= rights.items() for rights in (before, after))
+    if not was or remains:
+        return
+    session.flush()
+    # Locked, so that two administrators closing each other at once do not both succeed.
+    statement = select(Staff.id).where(Staff.role == Role.ADMIN.value, Staff.active.is_(True)).with_for_update()
+    if not session.scalars(statement).all():
+        raise ConflictError("这是最后一个在用的系统管理员，请先新增另一个")
 
 
 def revoke_staff(session: Session, login: str) -> Staff:
-    """Close a person's account and end all of its tokens.
+    """Close a person's account and end all of its sessions.
 
     Raises:
         InvalidInputError: there is no such login.
     """
-    staff = session.scalar(select(Staff).where(Staff.login == login))
+    staff = find_staff(session, login)
     if staff is None:
         raise InvalidInputError(f"没有登录名为“{login}”的人员", faults=(FieldFault("/login", "没有这个登录名"),))
     staff.active = False
-    statement = update(AccessToken).where(AccessToken.staff_id == staff.id, AccessToken.revoked_at.is_(None))
-    session.execute(statement.values(revoked_at=clock.now()))
+    sessions.end_all(session, staff.id)
     return staff
 
 
-def add_key(
-    session: Session, *, name: str, role: Role, channel: str = "", unit: str = "", days: int | None = None
-) -> str:
-    """Make a key for a channel or a bureau's own system; returns it (shown once).
+def set_password(session: Session, staff: Staff, password_hash: str, *, must_change: bool) -> None:
+    """Give a person another password: all sessions end, failures are forgotten.
 
-    Raises:
-        InvalidInputError: a channel key lacks its channel, or a unit key its unit, or the role cannot have keys.
-        ConflictError: the name is taken.
+    Args:
+        session: database session.
+        staff: whose.
+        password_hash: made by `passwords.hash_password`, outside the transaction, for it takes long.
+        must_change: whether somebody else set it.
     """
-    if role is Role.CHANNEL and not channel:
-        raise InvalidInputError("渠道密钥须指定渠道", faults=(FieldFault("/channel", "必填"),))
-    if role is Role.UNIT_HANDLER and not unit:
-        raise InvalidInputError("承办单位密钥须指定单位", faults=(FieldFault("/unit", "必填"),))
-    if role not in {Role.CHANNEL, Role.UNIT_HANDLER}:
-        raise InvalidInputError("只有渠道和承办单位系统可以使用密钥", faults=(FieldFault("/role", "不支持"),))
-    if session.scalar(select(ApiKey.id).where(ApiKey.name == name)):
-        raise ConflictError(f"密钥名称“{name}”已存在")
-    token = "hlk_" + secrets.token_urlsafe(TOKEN_BYTES)
-    now = clock.now()
-    expires = now + timedelta(days=days) if days else None
-    session.add(
-        ApiKey(name=name, role=role.value, channel=channel, unit=unit, token_sha256=digest(token), created_at=now,
-               expires_at=expires)
-    )  # fmt: skip
-    return token
-
-
-def revoke_key(session: Session, name: str) -> None:
-    """End a key now.
-
-    Raises:
-        InvalidInputError: there is no such key.
-    """
-    key = session.scalar(select(ApiKey).where(ApiKey.name == name))
-    if key is None:
-        raise InvalidInputError(f"没有名为“{name}”的密钥", faults=(FieldFault("/name", "没有这个密钥"),))
-    key.revoked_at = clock.now()
-
-
-def caller_of(session: Session, token: str) -> Caller:
-    """Return whom a token or key stands for.
-
-    Raises:
-        UnauthenticatedError: unknown, expired or revoked.
-    """
-    caller = _key_caller(session, token) if token.startswith("hlk_") else _staff_caller(session, token)
-    if caller is None:
-        raise UnauthenticatedError("登录已失效，请重新登录")
-    return caller
-
-
-def _staff_caller(session: Session, token: str) -> Caller | None:
-    # Columns, not the entity: this runs before every request.
-    statement = (
-        select(Staff.id, Staff.name, Staff.role, Staff.unit, Staff.takes_special)
-        .join(AccessToken, AccessToken.staff_id == Staff.id)
-        .where(
-            AccessToken.token_sha256 == digest(token),
-            AccessToken.revoked_at.is_(None),
-            AccessToken.expires_at > clock.now(),
-            Staff.active.is_(True),
-        )
-    )
-    staff = session.execute(statement).one_or_none()
-    if staff is None:
-        return None
-    return Caller("staff", staff.id, staff.name, Role(staff.role), staff.unit, takes_special=staff.takes_special)
-
-
-def _key_caller(session: Session, token: str) -> Caller | None:
-    key = session.scalar(select(ApiKey).where(ApiKey.token_sha256 == digest(token), ApiKey.revoked_at.is_(None)))
-    if key is None or (key.expires_at and key.expires_at <= clock.now()):
-        return None
-    return Caller("key", key.id, key.name, Role(key.role), key.unit, key.channel)
+    staff.password_hash, staff.must_change = password_hash, must_change
+    sessions.end_all(session, staff.id)
+    lockout.forget(session, staff.login)
 
 
 def special_supervisor(session: Session) -> int | None:
@@ -227,3 +167,8 @@ def special_supervisor(session: Session) -> int | None:
         Staff.role == Role.SUPERVISOR.value, Staff.takes_special.is_(True), Staff.active.is_(True)
     )
     return session.scalar(statement.order_by(Staff.id))
+
+
+def count_staff(session: Session) -> int:
+    """Return how many accounts there are, closed ones too."""
+    return session.scalars(select(func.count()).select_from(Staff)).one()

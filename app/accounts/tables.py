@@ -1,15 +1,19 @@
-"""Staff, their tokens, the keys of channels and bureaus' own systems (only hashes of secrets), and the record of access."""
+"""Staff, their sessions, the keys of channels and bureaus' own systems (only hashes of secrets), and the record of access."""
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
 
 
 class Staff(Base):
-    """One person who signs in."""
+    """One person who signs in.
+
+    Attributes:
+        must_change: the password was set by somebody else, and opens nothing until its person has set an own one.
+    """
 
     __tablename__ = "staff"
 
@@ -20,6 +24,7 @@ class Staff(Base):
     unit: Mapped[str] = mapped_column(String(16), default="")
     takes_special: Mapped[bool] = mapped_column(Boolean, default=False)
     password_hash: Mapped[str] = mapped_column(String(255))
+    must_change: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
@@ -29,7 +34,13 @@ class Staff(Base):
 
 
 class AccessToken(Base):
-    """A bearer token of a signed-in person; expires and can be revoked."""
+    """The session of a signed-in person; expires, ends when left idle, and can be ended.
+
+    Attributes:
+        last_seen_at: when it was last noted as used; some minutes late by design.
+        agent: what the person's program calls itself, cleaned.
+        via: how the person signed in: password or oidc.
+    """
 
     __tablename__ = "access_token"
 
@@ -37,14 +48,24 @@ class AccessToken(Base):
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     issued_at: Mapped[datetime] = mapped_column(UtcTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime] = mapped_column(UtcTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    agent: Mapped[str] = mapped_column(String(80), default="", server_default="")
+    via: Mapped[str] = mapped_column(String(8), default="password", server_default="password")
 
-    __table_args__ = (Index(None, "staff_id"),)
+    __table_args__ = (Index(None, "staff_id"), Index(None, "expires_at"))
 
 
 class ApiKey(Base):
-    """A key of a channel (96888, 蒙企通 …) or of a bureau's own system."""
+    """A key of a channel (96888, 蒙企通 …) or of a bureau's own system.
+
+    Attributes:
+        scopes: verbs it is narrowed to, separated by spaces; empty: all of its role.
+        previous_sha256: the secret before the last rotation, good until `previous_ends_at`.
+        last_used_at: when the present secret was last noted as used; some minutes late by design.
+        previous_used_at: the same of the one before.
+    """
 
     __tablename__ = "api_key"
 
@@ -54,9 +75,14 @@ class ApiKey(Base):
     channel: Mapped[str] = mapped_column(String(20), default="")
     unit: Mapped[str] = mapped_column(String(16), default="")
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    previous_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
+    previous_ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    previous_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class LoginAttempt(Base):

@@ -17,7 +17,10 @@ from app.web import problem
 # What watches the service must get its answer just when the service is busy.
 EXEMPT = {"/healthz", "/readyz", "/metrics"}
 # What asks for no token counts by address even when a token comes along: passwords and query codes are guessed here.
-OPEN = {("POST", "/api/v1/session"), ("POST", "/api/v1/enquiry"), ("POST", "/api/v1/enquiry/urge")}
+OPEN = {
+    ("POST", "/api/v1/session"), ("GET", "/api/v1/session/oidc"), ("GET", "/api/v1/session/oidc/callback"),
+    ("POST", "/api/v1/enquiry"), ("POST", "/api/v1/enquiry/urge"),
+}  # fmt: skip
 PROVEN_MAX = 10_000
 
 

@@ -8,7 +8,8 @@ from functools import partial
 import httpx
 
 from app import clock
-from app.accounts.service import forget_old_failures
+from app.accounts.lockout import forget_old_failures
+from app.accounts.sessions import forget_ended
 from app.jobs.catalogue import make_runner
 from app.jobs.run import Runner
 from app.notify.channels import TIMEOUT_SECONDS
@@ -54,6 +55,7 @@ def one_round(office: Office, deliverer: Deliverer | None, runner: Runner | None
         old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
         done["keys_forgotten"] = forget_old_keys(session, old)
         done["failures_forgotten"] = forget_old_failures(session)
+        done["sessions_forgotten"] = forget_ended(session)
     return done
 
 

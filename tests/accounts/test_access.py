@@ -12,13 +12,17 @@ from fastapi.routing import APIRoute
 from app import clock
 from app.accounts.access import ACCESS, Role, Rows, Verb
 from app.accounts.api import Allow
-from app.accounts.service import add_key, add_staff, caller_of, revoke_key, revoke_staff
+from app.accounts.callers import caller_of
+from app.accounts.keys import add_key, revoke_key
+from app.accounts.service import add_staff, revoke_staff
 from app.database import Database
 from app.errors import ConflictError, InvalidInputError, UnauthenticatedError
 from tests.builders import PASSWORD, Hotline
 
 OPEN_TO_ALL = {
     ("POST", "/api/v1/session"),
+    ("GET", "/api/v1/session/oidc"),
+    ("GET", "/api/v1/session/oidc/callback"),
     ("POST", "/api/v1/enquiry"),
     ("POST", "/api/v1/enquiry/urge"),
     ("GET", "/healthz"),

@@ -115,9 +115,20 @@ def test_staff_and_keys_come_and_go(run: Run) -> None:
     assert "BT-GXJ" in run("staff", "list").stdout
     run("staff", "revoke", "zhang")
     assert "停用" in run("staff", "list").stdout
-    assert "hlk_" in run("keys", "add", "蒙企通对接", "--channel", "蒙企通").stdout
+    assert "hlk_" in run("keys", "add", "蒙企通对接", "--channel", "蒙企通", "--scope", "ticket.submit").stdout
+    assert "旧密钥用到" in run("keys", "rotate-api", "蒙企通对接", "--hours", "48").stdout
+    assert [word in run("keys", "list").stdout for word in ("└ 旧密钥", "ticket.submit", "未用过")] == [True] * 3
+    assert "最长 730 天" in run("keys", "add", "太久", "--channel", "蒙企通", "--days", "999").stderr
     run("keys", "revoke", "蒙企通对接")
     assert "已收回" in run("keys", "list").stdout
+
+
+def test_a_password_is_set_anew_or_typed_by_its_person(run: Run) -> None:
+    first = run("staff", "add", "zhang", "--role", "operator").stdout
+    again = run("staff", "reset-password", "zhang").stdout
+    assert ("首次登录须修改" in first, "首次登录须修改" in again, first == again) == (True, True, False)
+    assert "没有登录名" in run("staff", "reset-password", "nobody").stderr
+    assert "完整" in run("audit", "verify").stdout
 
 
 def test_init_makes_first_accounts_once(run: Run, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import time_machine
 
 from app import clock
-from app.accounts.service import issue_token
+from app.accounts.sessions import issue_token
 from app.accounts.tables import Staff
 from app.tickets.office import Office
 from tests.builders import Hotline, ticket_form
