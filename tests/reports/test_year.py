@@ -55,7 +55,9 @@ def lived(
 ) -> Iterator[Lived]:
     folder = tmp_path_factory.mktemp("year")
     with lent_database(request, folder) as url:
-        settings = Settings(database_url=url, var_dir=folder / "var", models_dir=small_models_dir)
+        given = Settings(database_url=url, var_dir=folder / "var", models_dir=small_models_dir)
+        # One sign-in lasts the year.
+        settings = given.model_copy(update={"idle_minutes": 2 * 365 * 24 * 60, "rate_per_minute": 0})
         office = open_test_office(settings, desk)
         with TestClient(create_app(office), raise_server_exceptions=False) as client:
             hotline = LongHotline(client)
