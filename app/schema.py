@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from app.database import Database
 from app.settings import HOME
@@ -30,7 +31,12 @@ def newest(folder: Path = HOME / "migrations") -> str:
 def present(database: Database) -> str:
     """Return the migration a database stands at; empty for an empty database."""
     with database.reader.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() or ""
+        return revision_of(connection)
+
+
+def revision_of(connection: Connection) -> str:
+    """Return the migration that a connection's transaction sees; empty for an empty database."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def upgrade(database: Database) -> None:
