@@ -213,9 +213,9 @@ def test_a_ruined_file_is_replaced_and_its_journal_is_not_played_into_the_new_on
     database.dispose()
     path.write_bytes(b"no database at all" * 400)
     path.with_name(f"{path.name}-wal").write_bytes(b"stale")
-    service.restore(database, backup, NOTE, replace=True)
-    assert tickets(fresh_sqlite) == 0
-    assert path.with_name(f"{path.name}.before-restore-wal").read_bytes() == b"stale"
+    _, kept = service.restore(database, backup, NOTE, replace=True)
+    assert not path.with_name(f"{path.name}-wal").exists()
+    assert (tickets(fresh_sqlite), Path(kept).read_bytes()[:18]) == (0, b"no database at all")
 
 
 def test_missing_tools_are_told(fresh_postgres: str, tmp_path: Path) -> None:
