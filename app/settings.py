@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     retention_years: int = Field(5, ge=1, le=50, description="办结后保存个人信息和诉求内容的年数")
     retention_report_years: int = Field(10, ge=1, le=50, description="举报件办结后保存的年数")
     body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
+    statement_seconds: int = Field(120, ge=0, le=3600, description="PostgreSQL 一条语句最长的秒数；0 为不限")
     pg_bin: str = Field("", description="pg_dump、pg_restore 所在目录（hotline backup 用）；空则在 PATH 里找")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")

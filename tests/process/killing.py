@@ -5,6 +5,7 @@ Such a process runs the `hotline` command as a shell would; only the seconds of 
 
 import multiprocessing
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -50,10 +51,11 @@ def begin(settings: Settings, *arguments: str, **but: str) -> BaseProcess:
 
 
 def _command(environment: dict[str, str], arguments: tuple[str, ...]) -> None:
-    from app.cli import app  # noqa: PLC0415  a test's own process has it loaded once, its children by the fork
+    from app.cli import main  # noqa: PLC0415  a test's own process need not load it, its children have it by the fork
 
     os.environ.update(environment)
-    app(list(arguments))
+    sys.argv = ["hotline", *arguments]
+    main()
 
 
 def kill(process: BaseProcess) -> None:
