@@ -173,6 +173,9 @@ def _check_migrations(office: Office) -> dict[str, Any]:
     except SQLAlchemyError as error:
         return _finding(f"读不出：{type(error).__name__}", ok=False, degrades=False)
     wanted = schema.newest()
+    if schema.is_newer(found, wanted):
+        # A program being replaced goes on until its successor stands: migrations add before anything is taken away.
+        return _finding(f"已升到 {found}，本进程为 {wanted} 的旧程序：照常办理，请换上新程序", ok=False, degrades=True)
     return _finding(f"现为 {found or '空'}，程序需要 {wanted}", ok=found == wanted, degrades=False)
 
 
