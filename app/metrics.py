@@ -93,7 +93,7 @@ def _ages(session: Session, _office: Office) -> None:
     OLDEST_TRIAGE.set(_age(session, triage))
 
 
-def _age(session: Session, oldest: Select[tuple[datetime]]) -> float:
+def _age(session: Session, oldest: Select[datetime]) -> float:
     return _seconds_since(session.scalars(oldest).one_or_none())
 
 

@@ -19,7 +19,6 @@ from app.tickets.audit import ChainHead
 from app.tickets.audit_files import Digests
 from app.tickets.tables import Ticket
 
-FORMAT = 1
 SUFFIX = ".manifest.json"
 PROGRAM = "baotou-enterprise-hotline"
 ROWS_AT_ONCE = 5000
@@ -69,7 +68,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     program: str
     made_at: datetime
     backend: Backend

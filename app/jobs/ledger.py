@@ -130,7 +130,7 @@ def history(session: Session, kind: str | None, limit: int) -> list[JobRun]:
 def last_finished(session: Session) -> dict[str, datetime]:
     """Return when the newest period of each kind was done."""
     statement = select(JobRun.kind, func.max(JobRun.finished_at)).where(JobRun.status == DONE).group_by(JobRun.kind)
-    return {kind: moment for kind, moment in session.execute(statement)}  # noqa: C416  rows are not pairs
+    return {kind: moment for kind, moment in session.execute(statement) if moment}
 
 
 def count_unfinished(session: Session) -> dict[str, int]:

