@@ -29,6 +29,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -40,6 +41,10 @@ from app.errors import HotlineError
 SQLITE_BUSY_MS = 15_000
 WRITER_WAIT_SECONDS = 30.0
 POSTGRES_LOCK_TIMEOUT_MS = 10_000
+# A server that has gone without a word is noticed by these, not by the operating system's two hours.
+POSTGRES_REACHING = {"connect_timeout": 5, "keepalives_idle": 30, "keepalives_interval": 5, "tcp_user_timeout": 30_000}
+# SQLite's and PostgreSQL's own words for a full disk.
+FULL = frozenset({"SQLITE_FULL", "53100"})
 # Compiling a report's many conditions costs more than it saves; its sorts and hashes fit in memory.
 POSTGRES_OPTIONS = f"-c lock_timeout={POSTGRES_LOCK_TIMEOUT_MS} -c timezone=UTC -c jit=off -c work_mem=32MB"
 
@@ -135,15 +140,30 @@ class DatabaseBusyError(HotlineError):
     status = 503
 
 
+class StorageFullError(HotlineError):
+    """The disk under the database is full; nothing of the transaction was kept."""
+
+    code = "storage-full"
+    status = 507
+
+
+def is_full(error: DBAPIError) -> bool:
+    """Whether a database refused for want of space."""
+    names = (getattr(error.orig, "sqlite_errorname", ""), getattr(error.orig, "sqlstate", ""))
+    return bool(FULL.intersection(names))
+
+
 class Database:
     """The engines of one process and its sessions.
 
     Attributes:
         reader: engine for read transactions.
         writer: engine for write transactions (the same engine on PostgreSQL).
+
+    `statement_seconds` is how long PostgreSQL may work on one statement; 0: as long as it takes.
     """
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, statement_seconds: int = 0) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._turn = threading.Lock()
@@ -152,7 +172,7 @@ class Database:
             self.reader = _sqlite_engine(url, "BEGIN", pool_size)
             self.writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1)
         else:
-            self.reader = self.writer = _postgres_engine(url, pool_size)
+            self.reader = self.writer = _postgres_engine(url, pool_size, statement_seconds)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -220,11 +240,12 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
     return engine
 
 
-def _postgres_engine(url: str, pool_size: int) -> Engine:
+def _postgres_engine(url: str, pool_size: int, statement_seconds: int) -> Engine:
+    options = f"{POSTGRES_OPTIONS} -c statement_timeout={statement_seconds * 1000}"
     return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=5,
         pool_pre_ping=True,
-        connect_args={"options": POSTGRES_OPTIONS},
+        connect_args={"options": options, **POSTGRES_REACHING},
     )

@@ -1,22 +1,16 @@
 """create_app(): the HTTP service with everything wired, and the checks that stand before its start."""
 
 import logging
-import math
-import os
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from app import clock, schema
 from app.accounts import api as accounts_api
@@ -25,13 +19,11 @@ from app.accounts.access import Verb
 from app.accounts.api import Allow
 from app.accounts.oidc import make_provider
 from app.accounts.staff_api import Places
-from app.classify.drift import drift
 from app.edge.install import install_edge
-from app.edge.peers import require_metrics_reader
 from app.jobs import api as jobs_api
 from app.jobs import worker
+from app.metrics import add_metrics
 from app.notify import api as notify_api
-from app.notify.deliver import waiting
 from app.reminders import api as reminders_api
 from app.reports import api as reports_api
 from app.reports import contributions_api
@@ -43,22 +35,11 @@ from app.tickets import api as tickets_api
 from app.tickets import privacy_api, saved_api, verbs_api
 from app.tickets.forms import Channel
 from app.tickets.intake import find_unit
-from app.tickets.lifecycle import State
 from app.tickets.office import Office, open_office
-from app.tickets.queries import recent_confidences
-from app.tickets.tables import Ticket
 from app.web import JsonLines, install_error_answers
 
 # Published arrangements reach to the year's end; limits reach a month further.
 CALENDAR_HORIZON_DAYS = 45
-DRIFT_ANSWERS = 500
-OPEN_TICKETS = Gauge("hotline_tickets", "各状态工单件数", ["state"], multiprocess_mode="mostrecent")
-OVERDUE_TICKETS = Gauge("hotline_overdue_tickets", "有时限已过的工单件数", multiprocess_mode="mostrecent")
-OUTBOX_WAITING = Gauge("hotline_outbox_waiting", "待推送通知数", multiprocess_mode="mostrecent")
-MODEL_DRIFT = Gauge(
-    "hotline_model_drift", "近期把握与模型检验时的偏离（PSI，0.25 以上应检查模型）", multiprocess_mode="mostrecent"
-)
-OUTBOX_DEAD = Gauge("hotline_outbox_dead", "推送失败已放弃的通知数", multiprocess_mode="mostrecent")
 
 
 class StartError(RuntimeError):
@@ -132,6 +113,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(reminders_api.router)
     app.include_router(jobs_api.router)
     _add_health(app, office)
+    add_metrics(app, office)
     install_edge(app, settings)
     return app
 
@@ -188,6 +170,9 @@ def _check_migrations(office: Office) -> dict[str, Any]:
     except SQLAlchemyError as error:
         return _finding(f"读不出：{type(error).__name__}", ok=False, degrades=False)
     wanted = schema.newest()
+    if schema.is_newer(found, wanted):
+        # A program being replaced goes on until its successor stands: migrations add before anything is taken away.
+        return _finding(f"已升到 {found}，本进程为 {wanted} 的旧程序：照常办理，请换上新程序", ok=False, degrades=True)
     return _finding(f"现为 {found or '空'}，程序需要 {wanted}", ok=found == wanted, degrades=False)
 
 
@@ -227,38 +212,3 @@ def _add_health(app: FastAPI, office: Office) -> None:
         worst = {check["severity"] for check in checks.values()}
         status = "down" if "down" in worst else "degraded" if "degraded" in worst else "ok"
         return JSONResponse({"status": status, "checks": checks}, 503 if status == "down" else 200)
-
-    @app.get("/metrics", tags=["运行"], summary="指标", include_in_schema=False)
-    def metrics(request: Request) -> Response:
-        """Prometheus figures; of all processes together where PROMETHEUS_MULTIPROC_DIR is set."""
-        require_metrics_reader(request.scope, office.settings)
-        _measure(office)
-        registry: CollectorRegistry = REGISTRY
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _measure(office: Office) -> None:
-    with office.database.read() as session:
-        found = session.execute(select(Ticket.state, func.count()).group_by(Ticket.state))
-        counts = {state: count for state, count in found}  # noqa: C416  rows are not pairs to the type checker
-        late = session.scalars(select(func.count()).where(Ticket.next_due_at < clock.now())).one()
-        waits, dead = waiting(session)
-        shift = _model_shift(office, session)
-    for state in State:
-        OPEN_TICKETS.labels(state.value).set(counts.get(state.value, 0))
-    OVERDUE_TICKETS.set(late)
-    OUTBOX_WAITING.set(waits)
-    OUTBOX_DEAD.set(dead)
-    # Not a number until there are enough answers: a nought would say that nothing has changed.
-    MODEL_DRIFT.set(math.nan if shift is None else shift)
-
-
-def _model_shift(office: Office, session: Session) -> float | None:
-    """Return how far the newest answers' confidences lie from those the model was measured with."""
-    classifier = office.desk.classifier
-    if classifier is None:
-        return None
-    return drift(classifier.confidences, recent_confidences(session, classifier.version, DRIFT_ANSWERS))

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field("", description="反向代理的地址或网段（逗号分隔）；只有它们的 X-Forwarded-For 才作数")
     metrics_from: str = Field("127.0.0.0/8,::1", description="可读 /metrics 的地址或网段（逗号分隔）")
+    statement_seconds: int = Field(120, ge=0, le=3600, description="PostgreSQL 一条语句最长的秒数；0 为不限")
+    pg_bin: str = Field("", description="pg_dump、pg_restore 所在目录（hotline backup 用）；空则在 PATH 里找")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")

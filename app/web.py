@@ -11,12 +11,12 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import Counter, Histogram
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.database import Database, DatabaseBusyError
+from app.database import Database, DatabaseBusyError, StorageFullError, is_full
 from app.errors import FieldFault, HotlineError, InvalidInputError, TooLargeError
 from app.paging import CURSOR_MAX_CHARS, PAGE_MAX
 
@@ -42,7 +42,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     for status, text in (
         (401, "未登录"), (403, "无权操作"), (404, "没有找到"), (409, "当前状态不允许"), (412, "数据已被他人更新"),
         (413, "请求过大"), (414, "地址过长"), (415, "内容类型不支持"), (422, "内容有误"), (429, "请求过于频繁"),
-        (431, "请求头过大"), (503, "服务暂不可用"),
+        (431, "请求头过大"), (503, "服务暂不可用"), (507, "存储空间已满"),
     )
 }  # fmt: skip
 UnitQuery = Annotated[str | None, Query(max_length=40, pattern=NO_CONTROL)]
@@ -66,6 +66,7 @@ STATUS_TITLES = {
     431: "请求头过大",
     500: "系统内部错误",
     503: "服务暂不可用",
+    507: "存储空间已满",
 }
 
 PYDANTIC_SAYS = {
@@ -177,10 +178,14 @@ def install_error_answers(app: FastAPI) -> None:
         own.status = error.status_code
         return problem(request, own, dict(error.headers) if error.headers else None)
 
+    # A connection that was cut while it was idle or being rolled back is an InterfaceError.
+    @app.exception_handler(InterfaceError)
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeoutError)
     def on_database(request: Request, error: Exception) -> JSONResponse:
         _log_fault(request, error)
+        if isinstance(error, DBAPIError) and is_full(error):
+            return problem(request, StorageFullError("数据库所在磁盘已满，这次没有保存；请管理员清理磁盘后重试"))
         return problem(request, DatabaseBusyError("数据库繁忙或暂时连不上，请稍后重试"), {"Retry-After": "5"})
 
     @app.exception_handler(Exception)

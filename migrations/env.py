@@ -17,10 +17,23 @@ from app.tickets import tables as _tickets
 
 __all__ = ["_accounts", "_jobs", "_notify", "_receipts", "_reminders", "_reports", "_saved", "_supervision", "_tickets"]
 
+LOCK_WAIT_MS = 3000
+
 
 def _is_mapped(_object: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:
     """Leave out the text index: each database has its own kind, and SQLite keeps it in shadow tables."""
     return not (kind == "table" and reflected and (name or "").startswith("ticket_search"))
+
+
+def _wait_shortly(connection: Connection) -> None:
+    """Whoever waits for a table's exclusive lock holds up everybody who comes behind: give up soon, and try again later.
+
+    Work on the rows may take its time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET lock_timeout = {LOCK_WAIT_MS}")
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.commit()
 
 
 def _migrate(connection: Connection) -> None:
@@ -38,5 +51,10 @@ def _migrate(connection: Connection) -> None:
 
 engine = context.config.attributes.get("engine") or Database(load_settings().database_url).writer
 with engine.connect() as connection:
+    _wait_shortly(connection)
     _migrate(connection)
     connection.commit()
+    # The pool keeps the connection; it goes back to the limits it was opened with.
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("RESET ALL")
+        connection.commit()

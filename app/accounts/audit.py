@@ -46,6 +46,8 @@ class Access(StrEnum):
     EXPORT = "export"
     AUDIT_READ = "audit.read"
     ERASURE = "erasure"
+    BACKUP = "backup"
+    RESTORE = "restore"
 
     @property
     def label(self) -> str:
@@ -70,6 +72,8 @@ LABELS = {
     Access.EXPORT: "导出",
     Access.AUDIT_READ: "查阅访问记录",
     Access.ERASURE: "到期清除",
+    Access.BACKUP: "备份",
+    Access.RESTORE: "恢复备份",
 }
 
 

@@ -8,7 +8,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.classify.artefact import ModelError
 from app.classify.batch import LineError
 from app.classify.corpus import CorpusError
-from app.cli import accounts, audit, clocks, demo, doctor, jobs, learning, models, retention, rules, run, simulation
+from app.cli import (
+    accounts,
+    audit,
+    backup,
+    clocks,
+    demo,
+    doctor,
+    jobs,
+    learning,
+    models,
+    retention,
+    rules,
+    run,
+    simulation,
+)
 from app.errors import HotlineError
 from app.main import StartError
 from app.reports.periods import PeriodError
@@ -38,6 +52,8 @@ app.add_typer(models.corpus_app, name="corpus")
 app.add_typer(clocks.clocks_app, name="clocks")
 app.add_typer(audit.audit_app, name="audit")
 app.add_typer(jobs.jobs_app, name="jobs")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("retention")(retention.retention)
 app.command("report")(jobs.report)
 app.command("simulate")(simulation.simulate)

@@ -21,11 +21,12 @@ SHOWN = 50
 TOLD_EVERY = 10_000
 REASON_MIN_CHARS = 5
 WHO_MAX_CHARS = 32
+SUBJECT_MAX_CHARS = 64
 
 
 def note(subject: str, reason: str, verb: Access = Access.EXPORT) -> Note:
     """Return what is recorded of an act at the command line: the account of the machine stands for the person."""
-    return Note(f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], "", verb, subject, reason)
+    return Note(f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], "", verb, subject[:SUBJECT_MAX_CHARS], reason)
 
 
 def _tell(what: str) -> Callable[[int], None]:

@@ -8,7 +8,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -125,3 +125,16 @@ def history(session: Session, kind: str | None, limit: int) -> list[JobRun]:
     """Return the newest runs, of one kind or of all."""
     statement = select(JobRun).order_by(JobRun.due_at.desc(), JobRun.id.desc()).limit(limit)
     return list(session.scalars(statement.where(JobRun.kind == kind) if kind else statement))
+
+
+def last_finished(session: Session) -> dict[str, datetime]:
+    """Return when the newest period of each kind was done."""
+    statement = select(JobRun.kind, func.max(JobRun.finished_at)).where(JobRun.status == DONE).group_by(JobRun.kind)
+    return {kind: moment for kind, moment in session.execute(statement) if moment}
+
+
+def count_unfinished(session: Session) -> dict[str, int]:
+    """Return how many periods of each kind were begun and are not done, those given up included."""
+    open_ = JobRun.status.in_((RUNNING, FAILED))
+    statement = select(JobRun.kind, func.count()).where(open_).group_by(JobRun.kind)
+    return {kind: count for kind, count in session.execute(statement)}  # noqa: C416  as above

@@ -4,7 +4,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 from sqlalchemy import ColumnElement, func, or_, select, update
@@ -61,12 +61,17 @@ class Deliverer:
 
     def wanted(self) -> list[ColumnElement[bool]]:
         """Return the conditions of what can be sent now: the own webhook if there is one; to people only by day."""
-        found: list[ColumnElement[bool]] = []
-        if not self.settings.webhook_url:
-            found.append(Outbox.subscription_id.is_not(None))
-        if not self.at_work():
-            found.append(or_(Outbox.channel.not_in(FOR_PEOPLE), Outbox.urgent.is_(True)))
-        return found
+        return sendable(self.settings, by_day=self.at_work())
+
+
+def sendable(settings: Settings, *, by_day: bool) -> list[ColumnElement[bool]]:
+    """Return the conditions of what can be sent: the own webhook if there is one; to people only by day."""
+    found: list[ColumnElement[bool]] = []
+    if not settings.webhook_url:
+        found.append(Outbox.subscription_id.is_not(None))
+    if not by_day:
+        found.append(or_(Outbox.channel.not_in(FOR_PEOPLE), Outbox.urgent.is_(True)))
+    return found
 
 
 def make_deliverer(
@@ -154,3 +159,9 @@ def waiting(session: Session) -> tuple[int, int]:
     waits = session.scalars(select(func.count()).where(Outbox.next_attempt_at.is_not(None))).one()
     dead = session.scalars(select(func.count()).where(Outbox.dead_at.is_not(None))).one()
     return waits, dead
+
+
+def oldest_due(session: Session, settings: Settings) -> datetime | None:
+    """Return when the oldest notice was written that waits though it can be sent at any hour; None: there is none."""
+    waits = (Outbox.next_attempt_at.is_not(None), *sendable(settings, by_day=False))
+    return session.scalars(select(func.min(Outbox.created_at)).where(*waits)).one_or_none()

@@ -41,7 +41,7 @@ def open_office(settings: Settings) -> Office:
         classifier = load(settings.models_dir, rulebook)
     except ModelError as error:
         fault = str(error)
-    database = Database(settings.database_url, settings.pool_size)
+    database = Database(settings.database_url, settings.pool_size, settings.statement_seconds)
     return Office(
         settings, database, make_desk(rulebook, classifier), load_sealer(settings), NumberSource(database), fault
     )
