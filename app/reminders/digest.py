@@ -19,8 +19,7 @@ from app import clock
 from app.notify.deliver import waiting
 from app.reminders.tables import DutyCall
 from app.sla.calendar import WorkingCalendar
-from app.supervision.course import ISSUED
-from app.supervision.tables import SupervisionOrder
+from app.supervision.tables import ISSUED, SupervisionOrder
 from app.tickets.lifecycle import State
 from app.tickets.queries import ordinary
 from app.tickets.standing import Phase

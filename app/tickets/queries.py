@@ -54,9 +54,9 @@ def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
             return false()
 
 
-def ordinary() -> ColumnElement[bool]:
+def ordinary(of: type[Ticket] = Ticket) -> ColumnElement[bool]:
     """Return the condition that a ticket is no 专办件, which only the named supervisor may know of."""
-    return and_(Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
+    return and_(of.special_supervisor.is_(None), of.state != State.SPECIAL.value)
 
 
 def _not_special(caller: Caller) -> ColumnElement[bool]:
