@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -34,27 +35,49 @@ log = logging.getLogger("hotline.worker")
 
 
 def one_round(office: Office, deliverer: Deliverer | None, runner: Runner | None = None) -> dict[str, int]:
-    """Do everything that is due once; returns how much of each was done."""
-    done = {}
-    database, desk = office.database, office.desk
-    done["alarms"] = alarm_urgent_triage(database)
-    done["handed_over"] = hand_over_merged(database, desk)
-    done["signed_for"] = sign_for_the_silent(database)
-    done["resumed"] = resume_suspended(database, desk)
-    done["joined"] = join_parents(database)
-    done["parted"] = part_orphans(database, desk)
-    done["archived"] = archive_closed(database, desk)
-    done["supervision"] = propose(database, desk)
-    done["cards"] = make_cards(database, desk)
-    done["duty_calls"] = escalate(database, desk.rulebook)
-    done["hard_proposed"] = propose_hard_cases(database)
-    done["notices"] = deliver_due(office.database, deliverer) if deliverer else 0
-    done["reports"] = (runner or make_runner(office)).run_due()
-    with office.database.write() as session:
-        old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
-        done["keys_forgotten"] = forget_old_keys(session, old)
-        done["failures_forgotten"] = forget_old_failures(session)
+    """Do everything that is due once; returns how much of each was done, under `failed` how many steps could not be."""
+    done: dict[str, int] = {}
+    for name, step in _steps(office, deliverer, runner).items():
+        try:
+            done[name] = step()
+        except Exception:
+            # One row that cannot be worked on must not keep the cards, calls and reports of all others from being made.
+            log.exception("step failed", extra={"job": name})
+            done["failed"] = done.get("failed", 0) + 1
     return done
+
+
+def _steps(office: Office, deliverer: Deliverer | None, runner: Runner | None) -> dict[str, Callable[[], int]]:
+    """Return what a round does, in order."""
+    database, desk = office.database, office.desk
+    return {
+        "alarms": lambda: alarm_urgent_triage(database),
+        "handed_over": lambda: hand_over_merged(database, desk),
+        "signed_for": lambda: sign_for_the_silent(database),
+        "resumed": lambda: resume_suspended(database, desk),
+        "joined": lambda: join_parents(database),
+        "parted": lambda: part_orphans(database, desk),
+        "archived": lambda: archive_closed(database, desk),
+        "supervision": lambda: propose(database, desk),
+        "cards": lambda: make_cards(database, desk),
+        "duty_calls": lambda: escalate(database, desk.rulebook),
+        "hard_proposed": lambda: propose_hard_cases(database),
+        "notices": lambda: deliver_due(database, deliverer) if deliverer else 0,
+        "reports": (runner or make_runner(office)).run_due,
+        "keys_forgotten": lambda: _forget_keys(office),
+        "failures_forgotten": lambda: _forget_failures(office),
+    }
+
+
+def _forget_keys(office: Office) -> int:
+    old = clock.now() - timedelta(hours=office.settings.idempotency_hours)
+    with office.database.write() as session:
+        return forget_old_keys(session, old)
+
+
+def _forget_failures(office: Office) -> int:
+    with office.database.write() as session:
+        return forget_old_failures(session)
 
 
 def deliverer_of(office: Office, client: httpx.Client) -> Deliverer:

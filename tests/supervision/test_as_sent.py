@@ -70,7 +70,15 @@ def test_a_hidden_appeal_is_never_counted_with_open_ones(monday: Hotline, office
         monday.submit()
     number = monday.submit(confidentiality=hidden)["number"]
     ok(do(monday, "dispatcher", number, "reviewed-text", {"content": "有企业反映一所学校拖欠课桌椅货款两年。"}))
-    ok(do(monday, "dispatcher", number, "dispatch", {"unit": UNIT, "tag": "0101", "reason": "转办文本已审定", "accused_cleared": True}))
+    ok(
+        do(
+            monday,
+            "dispatcher",
+            number,
+            "dispatch",
+            {"unit": UNIT, "tag": "0101", "reason": "转办文本已审定", "accused_cleared": True},
+        )
+    )
     propose(office.database, office.desk)
     assert proposals(monday)["repeated", "现场"] == 0
     monday.submit()
