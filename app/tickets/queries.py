@@ -13,6 +13,7 @@ from app.clock import now
 from app.errors import NotFoundError
 from app.notify.tables import Outbox
 from app.paging import Page, Sortable, cut, decode_cursor
+from app.tickets.dues import DueOf, due_within
 from app.tickets.lifecycle import State
 from app.tickets.standing import OPEN_PHASES, UNSEEN
 from app.tickets.tables import (
@@ -341,6 +342,7 @@ class QueueFilter:
     order: str = "due"
     due_from: datetime | None = None
     rework: bool | None = None
+    due_of: DueOf = DueOf.NEXT
 
 
 class QueueRow(NamedTuple):
@@ -409,10 +411,7 @@ def _queue_conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:
         (Dispatch.rework > 0, wanted.rework),
     )
     conditions += [column == value for column, value in pairs if value is not None]
-    if wanted.due_before:
-        conditions.append(Dispatch.next_due_at < wanted.due_before)
-    if wanted.due_from:
-        conditions.append(Dispatch.next_due_at >= wanted.due_from)
+    conditions += due_within(wanted.due_of, wanted.due_from, wanted.due_before)
     if wanted.updated_since:
         conditions.append(Dispatch.updated_at >= wanted.updated_since)
     return conditions
