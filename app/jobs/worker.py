@@ -12,8 +12,8 @@ from app import clock
 from app.accounts.service import forget_old_failures
 from app.jobs.catalogue import make_runner
 from app.jobs.run import Runner
-from app.notify.channels import TIMEOUT_SECONDS
-from app.notify.deliver import Deliverer, deliver_due, make_deliverer
+from app.notify.deadline import SECONDS
+from app.notify.deliver import Deliverer, deliver_due, forget_old, make_deliverer
 from app.reminders.cards import make_cards
 from app.reminders.duty import escalate
 from app.supervision.ladder import propose
@@ -65,6 +65,7 @@ def _steps(office: Office, deliverer: Deliverer | None, runner: Runner | None) -
         "notices": lambda: deliver_due(database, deliverer) if deliverer else 0,
         "reports": (runner or make_runner(office)).run_due,
         "keys_forgotten": lambda: _forget_keys(office),
+        "notices_forgotten": lambda: forget_old(database, office.settings),
         "failures_forgotten": lambda: _forget_failures(office),
     }
 
@@ -94,17 +95,38 @@ def deliverer_of(office: Office, client: httpx.Client) -> Deliverer:
 
 
 def run(office: Office, stop: threading.Event) -> None:
-    """Work until told to stop; a round that fails is logged and tried again."""
-    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
-        deliverer, runner = deliverer_of(office, client), make_runner(office)
+    """Work until told to stop; a round that fails is logged and tried again.
+
+    Notices leave by a thread of their own: a slow receiver must not hold up cards, calls and reports.
+    """
+    with httpx.Client(timeout=SECONDS, follow_redirects=False) as client:
+        runner, deliverer = make_runner(office), deliverer_of(office, client)
+        post = threading.Thread(target=_deliver, args=(office, deliverer, stop), name="notices", daemon=True)
+        post.start()
         while not stop.is_set():
             try:
-                done = one_round(office, deliverer, runner)
+                done = one_round(office, None, runner)
             except Exception:
-                # Whatever a round met (database away, receiver mad), the next one must still come.
+                # Whatever a round met (database away), the next one must still come.
                 log.exception("worker round failed")
             else:
                 for job, count in done.items():
                     if count:
                         log.info("done", extra={"job": job, "count": count})
+            stop.wait(office.settings.worker_seconds)
+        # What is being sent has a hard end of its own.
+        post.join(2 * SECONDS)
+
+
+def _deliver(office: Office, deliverer: Deliverer, stop: threading.Event) -> None:
+    """Deliver until told to stop; without a pause while notices are being taken."""
+    while not stop.is_set():
+        taken = 0
+        try:
+            taken = deliver_due(office.database, deliverer)
+        except Exception:
+            log.exception("step failed", extra={"job": "notices"})
+        if taken:
+            log.info("done", extra={"job": "notices", "count": taken})
+        else:
             stop.wait(office.settings.worker_seconds)

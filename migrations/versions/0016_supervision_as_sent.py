@@ -18,9 +18,12 @@ def upgrade() -> None:
     tag, due_at = AS_OF_NOW.format(column="d.tag"), AS_OF_NOW.format(column="d.due_at")
     op.execute(f"UPDATE supervision_ticket SET tag = ({tag}), due_at = ({due_at})")  # noqa: S608
     op.drop_column("supervision_ticket", "rung")
+    # Urgent notices are looked for before all others.
+    op.create_index(op.f("ix_outbox_urgent_next_attempt_at_id"), "outbox", ["urgent", "next_attempt_at", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_outbox_urgent_next_attempt_at_id"), table_name="outbox")
     op.add_column("supervision_ticket", sa.Column("rung", sa.Integer(), nullable=False, server_default="1"))
     op.drop_column("supervision_ticket", "due_at")
     op.drop_column("supervision_ticket", "tag")
