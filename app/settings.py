@@ -75,7 +75,13 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
     notice_from_hour: int = Field(8, ge=0, le=23, description="给人看的通知从几时起发（工作日；紧急的随时发）")
     notice_until_hour: int = Field(20, ge=1, le=24, description="给人看的通知发到几时")
-    notice_private_targets: bool = Field(False, description="是否允许订阅地址在内部网络、用 http://（政务内网）")
+    notice_days: int = Field(180, ge=7, le=3650, description="已送达的通知和收件箱里的消息保留几天")
+    notice_private_targets: bool = Field(
+        False, description="是否允许订阅地址在内部网络（10/8、172.16/12、192.168/16 等）、用 http://（政务内网）"
+    )
+    notice_networks: str = Field(
+        "", description="另外允许订阅地址在哪些网段（逗号分隔，如 127.0.0.0/8）；本机、链路本地地址只能这样放开"
+    )
     smtp_host: str = Field("", description="邮件服务器；空则不能发邮件")
     smtp_port: int = Field(587, ge=1, le=65535, description="邮件服务器端口")
     smtp_starttls: bool = Field(True, description="是否用 STARTTLS 加密")
@@ -150,7 +156,7 @@ class Settings(BaseSettings):
             raise ValueError("须以 sqlite:///、postgresql:// 或 postgresql+psycopg:// 开头")
         return value
 
-    @field_validator("trusted_proxies", "metrics_from")
+    @field_validator("trusted_proxies", "metrics_from", "notice_networks")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
         try:
@@ -168,6 +174,11 @@ class Settings(BaseSettings):
     def metrics_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Where /metrics may be read from."""
         return _split_networks(self.metrics_from)
+
+    @property
+    def notice_targets(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks inside which notices may go."""
+        return _split_networks(self.notice_networks)
 
     @property
     def old_keys(self) -> tuple[bytes, ...]:

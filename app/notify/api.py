@@ -89,10 +89,13 @@ def try_out(ident: Ident, request: Request, caller: Keeps) -> Response:
 
 
 @router.get("/notices/stuck", summary="送不出去的通知")
-def list_stuck_notices(request: Request, _: Watches) -> list[NoticeLine]:
-    """Notices that were given up, or wait for more than an hour after a failure."""
+def list_stuck_notices(
+    request: Request, _: Watches,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="上一页最后一条的 id，看更早的")] = None,
+) -> list[NoticeLine]:  # fmt: skip
+    """Notices that were given up, or wait for more than an hour after a failure; the newest 100 first."""
     with database_of(request).read() as session:
-        return subscriptions.stuck(session)
+        return subscriptions.stuck(session, before)
 
 
 @router.post("/notices/{notice}/resend", summary="重发通知", status_code=202)
@@ -101,6 +104,13 @@ def resend(notice: Ident, request: Request, _: Mends) -> Response:
     with database_of(request).write() as session:
         subscriptions.resend(session, notice)
     return Response(status_code=202)
+
+
+@router.post("/notices/{notice}/dismiss", summary="搁置通知", status_code=204)
+def dismiss(notice: Ident, request: Request, caller: Mends) -> None:
+    """Put a notice that was given up aside: it is neither sent nor counted as failed any more."""
+    with database_of(request).write() as session:
+        subscriptions.dismiss(session, notice, caller)
 
 
 @router.post("/notices/replay", summary="重放通知")

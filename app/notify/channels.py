@@ -9,7 +9,9 @@ import hashlib
 import hmac
 import json
 import smtplib
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -20,6 +22,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from app import clock
+from app.notify.deadline import SECONDS, Deadline
 from app.notify.targets import check_mail, check_url
 from app.notify.words import SMS_TEXTS, lines_of, link_of, plain_text, title_of
 from app.settings import Settings
@@ -28,8 +31,15 @@ ANSWER_BYTES = 16 * 1024
 PhoneOf = Callable[[str], str | None]
 
 
+TOO_SLOW = "接收方太慢，超过时限未收完"
+
+
 class RefusedError(RuntimeError):
     """The receiver answered, and did not take the notice."""
+
+
+class TooSlowError(RefusedError):
+    """The receiver kept the connection longer than the time there is for one notice."""
 
 
 @dataclass(frozen=True)
@@ -127,15 +137,39 @@ def send_mail(notice: Notice, post: Post) -> None:
     mail["Subject"] = title_of(notice.kind, notice.data)
     mail["Message-ID"] = f"<msg-{notice.id}@{settings.smtp_from.rpartition('@')[2]}>"
     mail.set_content(plain_text(notice.kind, notice.data))
-    with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as server:
+    with Deadline(post.client.timeout.read or SECONDS) as deadline:
+        try:
+            _mailed(mail, settings, deadline)
+        except (OSError, smtplib.SMTPException) as error:
+            if deadline.over:
+                raise TooSlowError(TOO_SLOW) from error
+            raise
+
+
+class _Mailer(smtplib.SMTP):
+    """A connection to a mail server that is watched from its first byte."""
+
+    def __init__(self, settings: Settings, deadline: Deadline) -> None:
+        self._deadline = deadline
+        super().__init__(settings.smtp_host, settings.smtp_port, timeout=SECONDS)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        found: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._deadline.watch(found)
+        return found
+
+
+def _mailed(mail: EmailMessage, settings: Settings, deadline: Deadline) -> None:
+    with _Mailer(settings, deadline) as server:
         if settings.smtp_starttls:
-            server.starttls()
+            # The certificate is checked against the name: the password is for nobody else.
+            server.starttls(context=ssl.create_default_context())
+            deadline.watch(server.sock)
         if settings.smtp_user:
             server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
         server.send_message(mail)
 
 
-TIMEOUT_SECONDS = 10.0
 JSON = {"content-type": "application/json; charset=utf-8"}
 SENDERS: dict[str, Callable[[Notice, Post], None]] = {
     "webhook": send_webhook, "wecom": send_wecom, "dingtalk": send_dingtalk, "sms": send_sms, "email": send_mail,
@@ -153,27 +187,49 @@ def _post(post: Post, url: str, body: bytes, headers: dict[str, str]) -> bytes:
 
     Raises:
         TargetError: the address may not be used (any more).
+        RefusedError: the receiver took longer than the time there is for one notice.
         httpx.HTTPError: the receiver cannot be reached or answers with a fault or a redirect.
     """
     pinned = check_url(url, post.settings)
-    sent = post.client.stream(
-        "POST", pinned.url, content=body, headers=headers | pinned.headers, extensions=pinned.extensions,
-        follow_redirects=False,
-    )  # fmt: skip
-    with sent as answer:
-        answer.raise_for_status()
-        read = bytearray()
-        for chunk in answer.iter_bytes():
-            read += chunk
-            if len(read) > ANSWER_BYTES:
-                break
-        return bytes(read[:ANSWER_BYTES])
+    return post_within(post.client, pinned.url, body, headers | pinned.headers, pinned.extensions)
+
+
+def post_within(
+    client: httpx.Client, url: httpx.URL, body: bytes, headers: dict[str, str], extensions: Mapping[str, Any]
+) -> bytes:
+    """Post and return the beginning of the answer, all within the time there is for one notice.
+
+    Raises:
+        TooSlowError: the time was over.
+        httpx.HTTPError: the receiver cannot be reached or answers with a fault or a redirect.
+    """
+    with Deadline(client.timeout.read or SECONDS) as deadline:
+        try:
+            # A connection of its own each time: only one that was opened here can be shut here.
+            sent = client.stream(
+                "POST", url, content=body, headers=headers | {"connection": "close"},
+                extensions={**extensions, "trace": deadline.trace}, follow_redirects=False,
+            )  # fmt: skip
+            with sent as answer:
+                answer.raise_for_status()
+                read = bytearray()
+                for chunk in answer.iter_bytes():
+                    read += chunk
+                    if len(read) > ANSWER_BYTES:
+                        break
+        except httpx.TransportError as error:
+            if deadline.over:
+                raise TooSlowError(TOO_SLOW) from error
+            raise
+    if deadline.over:
+        raise TooSlowError(TOO_SLOW)
+    return bytes(read[:ANSWER_BYTES])
 
 
 def _robot(answer: bytes) -> None:
     try:
         found = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RefusedError("机器人的回答不是 JSON") from error
     if not isinstance(found, dict) or found.get("errcode") != 0:
         raise RefusedError(f"机器人拒收（errcode {found.get('errcode') if isinstance(found, dict) else '无'}）")

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import httpx
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.database import Database
-from app.notify.channels import SENDERS, Notice, PhoneOf, Post, RefusedError, signed
-from app.notify.tables import Outbox, Subscription
+from app.notify.channels import SENDERS, Notice, PhoneOf, Post, RefusedError, TooSlowError, post_within, signed
+from app.notify.tables import InboxMessage, Outbox, Subscription
 from app.notify.targets import TargetError
-from app.sealing import Sealer, SealError
+from app.sealing import Sealer
 from app.settings import Settings
 
-# A batch must end within its lease, or a second worker takes the same notices: 5 × 10 s < 90 s.
+# Claimed one by one, so that none waits behind a slow receiver while its lease runs out.
 BATCH = 5
 LEASE = timedelta(seconds=90)
 FIRST_WAIT = timedelta(seconds=30)
@@ -26,7 +26,12 @@ LONGEST_WAIT = timedelta(hours=1)
 MAX_ATTEMPTS = 12
 # What people read; machines are told at all hours.
 FOR_PEOPLE = ("wecom", "dingtalk", "sms", "email")
-REFUSALS = (httpx.HTTPError, httpx.InvalidURL, OSError, RefusedError, TargetError, SealError)
+# Faults that lie with the receiver as a whole and would meet every other notice to it as well.
+AWAY = (httpx.TransportError, TooSlowError)
+NO_ADDRESS = "没有设置推送地址，不再等待"
+READY = timedelta(days=1)
+FORGET = 200
+GIVEN_UP = "多次尝试都没有做完"
 log = logging.getLogger("hotline.notify")
 
 Send = Callable[[Notice], None]
@@ -49,7 +54,7 @@ class Deliverer:
     chance: Chance = random.SystemRandom().random
 
     def send(self, notice: Notice) -> None:
-        """Send one notice; raises what is in REFUSALS when the receiver does not take it."""
+        """Send one notice; raises whatever kept the receiver from taking it."""
         if notice.subscription is None:
             self._own_webhook(notice)
         else:
@@ -57,7 +62,7 @@ class Deliverer:
 
     def _own_webhook(self, notice: Notice) -> None:
         body, headers = signed(notice, self.settings.webhook_secret.get_secret_value())
-        self.post.client.post(self.settings.webhook_url, content=body, headers=headers).raise_for_status()
+        post_within(self.post.client, httpx.URL(self.settings.webhook_url), body, headers, {})
 
     def wanted(self) -> list[ColumnElement[bool]]:
         """Return the conditions of what can be sent now: the own webhook if there is one; to people only by day."""
@@ -82,47 +87,61 @@ def make_deliverer(
 
 
 def deliver_due(database: Database, deliverer: Deliverer) -> int:
-    """Send what is due, one batch; returns how many notices their receivers took.
+    """Send what is due, up to a batch; returns how many notices their receivers took.
 
     A claimed notice is leased: should this process die, it becomes due again.
     """
-    with database.write() as session:
-        claimed = _claim(session, deliverer)
     taken = 0
-    for notice, sealed in claimed:
-        try:
-            deliverer.send(_opened(notice, sealed, deliverer.sealer))
-        except REFUSALS as error:
-            reason = str(error) if isinstance(error, RefusedError | TargetError) else type(error).__name__
-            with database.write() as session:
-                _put_off(session, notice, reason, deliverer.chance())
-            continue
-        taken += 1
+    for _ in range(BATCH):
         with database.write() as session:
-            _settle(session, notice)
+            claimed = _claim(session, deliverer)
+        if claimed is None:
+            break
+        taken += _sent(database, deliverer, *claimed)
     return taken
 
 
-def _claim(session: Session, deliverer: Deliverer) -> list[tuple[Notice, tuple[str, str]]]:
+def _sent(database: Database, deliverer: Deliverer, notice: Notice, sealed: tuple[str, str]) -> bool:
+    try:
+        deliverer.send(_opened(notice, sealed, deliverer.sealer))
+    except Exception as error:  # noqa: BLE001  one receiver, whatever it answers, must not keep others from being served
+        reason = str(error) if isinstance(error, RefusedError | TargetError) else type(error).__name__
+        with database.write() as session:
+            _put_off(session, notice, reason, deliverer.chance(), away=isinstance(error, AWAY))
+        return False
+    with database.write() as session:
+        _settle(session, notice)
+    return True
+
+
+def _claim(session: Session, deliverer: Deliverer) -> tuple[Notice, tuple[str, str]] | None:
+    """Lease the next notice, urgent ones first; None: nothing is due."""
     now = clock.now()
-    statement = (
-        select(Outbox)
-        .where(Outbox.next_attempt_at <= now, *deliverer.wanted())
-        .order_by(Outbox.next_attempt_at, Outbox.id)
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-    )
-    claimed = []
-    for row in session.scalars(statement).all():
-        row.attempts += 1
-        row.next_attempt_at = now + LEASE
+    while (row := _next(session, deliverer, now)) is not None:
         wanted = session.get(Subscription, row.subscription_id) if row.subscription_id else None
         if row.subscription_id and (wanted is None or not wanted.active):
             row.next_attempt_at, row.last_error = None, "订阅已取消"
-            continue
-        notice = Notice(row.id, row.kind, row.payload, row.created_at, row.attempts, row.channel, row.subscription_id)
-        claimed.append((notice, (wanted.target, wanted.secret) if wanted else ("", "")))
-    return claimed
+        elif row.attempts >= MAX_ATTEMPTS:
+            # Every process that had it died over it.
+            row.next_attempt_at, row.dead_at, row.last_error = None, now, GIVEN_UP
+        else:
+            row.attempts, row.next_attempt_at = row.attempts + 1, now + LEASE
+            notice = Notice(
+                row.id, row.kind, row.payload, row.created_at, row.attempts, row.channel, row.subscription_id
+            )
+            return notice, (wanted.target, wanted.secret) if wanted else ("", "")
+        session.flush()
+    return None
+
+
+def _next(session: Session, deliverer: Deliverer, now: datetime) -> Outbox | None:
+    due = select(Outbox).where(Outbox.next_attempt_at <= now, *deliverer.wanted())
+    first = due.order_by(Outbox.next_attempt_at, Outbox.id).limit(1).with_for_update(skip_locked=True)
+    for urgent in (True, False):
+        found = session.scalars(first.where(Outbox.urgent.is_(urgent))).one_or_none()
+        if found is not None:
+            return found
+    return None
 
 
 def _opened(notice: Notice, sealed: tuple[str, str], sealer: Sealer) -> Notice:
@@ -138,26 +157,70 @@ def _settle(session: Session, notice: Notice) -> None:
     session.execute(update(Outbox).where(Outbox.id == notice.id).values(**values))
 
 
-def _put_off(session: Session, notice: Notice, error: str, chance: float) -> None:
+def _put_off(session: Session, notice: Notice, error: str, chance: float, *, away: bool) -> None:
     now = clock.now()
-    dead = notice.attempts >= MAX_ATTEMPTS
     longest = min(FIRST_WAIT * 2 ** (notice.attempts - 1), LONGEST_WAIT)
     # Half of the wait is by chance, so that many notices to one receiver do not come back all at once.
-    wait = longest * (0.5 + chance / 2)
-    values = {
-        "last_error": error[:200],
-        "dead_at": now if dead else None,
-        "next_attempt_at": None if dead else now + wait,
-    }
+    again = now + longest * (0.5 + chance / 2)
     mine = (Outbox.id == notice.id, Outbox.attempts == notice.attempts, Outbox.delivered_at.is_(None))
-    session.execute(update(Outbox).where(*mine).values(**values))
+    session.execute(update(Outbox).where(*mine).values(last_error=error[:200], **_again(notice.attempts, now, again)))
+    if away:
+        _put_off_others(session, notice, now, again)
     log.warning("notice not delivered", extra={"kind": notice.kind, "reason": error, "count": notice.attempts})
 
 
+def _again(attempts: int, now: datetime, again: datetime) -> dict[str, datetime | None]:
+    dead = attempts >= MAX_ATTEMPTS
+    return {"dead_at": now if dead else None, "next_attempt_at": None if dead else again}
+
+
+def _put_off_others(session: Session, notice: Notice, now: datetime, again: datetime) -> None:
+    """Let all that is due to a receiver that is away wait with the one that was tried: an attempt for each, one for all.
+
+    Urgent ones are tried each by itself.
+    """
+    same = Outbox.subscription_id == notice.subscription if notice.subscription else Outbox.subscription_id.is_(None)
+    due = (same, Outbox.next_attempt_at <= now, Outbox.urgent.is_(False), Outbox.id != notice.id)
+    last = Outbox.attempts + 1 >= MAX_ATTEMPTS
+    values = {
+        "attempts": Outbox.attempts + 1,
+        "dead_at": case((last, now), else_=None),
+        "next_attempt_at": case((last, None), else_=again),
+        "last_error": "接收方连不上，与同一地址的其他通知一起等",
+    }
+    session.execute(update(Outbox).where(*due).values(**values).execution_options(synchronize_session=False))
+
+
+def forget_old(database: Database, settings: Settings) -> int:
+    """Let go of notices nobody will send any more, some at a time; returns how many rows went.
+
+    Without an address of its own the installation keeps a day's notices ready for one, not years of them; what was
+    delivered or dropped stays for the days of the settings, for a receiver that asks for it again.
+    """
+    now = clock.now()
+    with database.write() as session:
+        if not settings.webhook_url:
+            unsent = (Outbox.next_attempt_at < now - READY, Outbox.subscription_id.is_(None))
+            parked = {"next_attempt_at": None, "last_error": NO_ADDRESS}
+            session.execute(update(Outbox).where(*unsent).values(**parked).execution_options(synchronize_session=False))
+        before = now - timedelta(days=settings.notice_days)
+        done = (Outbox.created_at < before, Outbox.next_attempt_at.is_(None), Outbox.dead_at.is_(None))
+        old = session.scalars(select(Outbox.id).where(*done).order_by(Outbox.created_at).limit(FORGET)).all()
+        session.execute(delete(Outbox).where(Outbox.id.in_(old)))
+        first = session.execute(
+            select(InboxMessage.id, InboxMessage.created_at).order_by(InboxMessage.id).limit(FORGET)
+        )
+        over = [ident for ident, made in first if made < before]
+        session.execute(delete(InboxMessage).where(InboxMessage.id.in_(over)))
+    return len(old)
+
+
 def waiting(session: Session) -> tuple[int, int]:
-    """Return how many notices wait for delivery and how many were given up."""
+    """Return how many notices wait for delivery and how many were given up of addresses that are still in use."""
     waits = session.scalars(select(func.count()).where(Outbox.next_attempt_at.is_not(None))).one()
-    dead = session.scalars(select(func.count()).where(Outbox.dead_at.is_not(None))).one()
+    off = select(Subscription.id).where(Subscription.active.is_(False))
+    used = or_(Outbox.subscription_id.is_(None), Outbox.subscription_id.not_in(off))
+    dead = session.scalars(select(func.count()).where(Outbox.dead_at.is_not(None), used)).one()
     return waits, dead
 
 

@@ -64,6 +64,8 @@ def _check(form: SubscriptionForm, rulebook: Rulebook, settings: Settings) -> No
         raise _fault("/channel", "短信只发给企业（enterprise），企业只收短信")
     if form.audience == EVERYTHING and form.channel != WEBHOOK:
         raise _fault("/channel", "订阅全部通知（all）只能用 webhook")
+    if not form.secret.isascii():
+        raise _fault("/secret", "密钥只能用英文字母、数字和符号")
     if form.channel == WEBHOOK and not is_strong_secret(form.secret):
         raise _fault("/secret", "webhook 须有签名密钥（base64，至少 24 字节）")
     try:
@@ -125,11 +127,16 @@ def try_out(session: Session, row: Subscription) -> None:
     session.flush()
 
 
-def stuck(session: Session) -> list[NoticeLine]:
-    """Return notices that were given up, and those that have waited for more than an hour after a failure."""
+def stuck(session: Session, older_than: int | None = None) -> list[NoticeLine]:
+    """Return notices that were given up, and those that have waited for more than an hour after a failure, the newest first.
+
+    `older_than` is the id of the last one seen, for the next page.
+    """
     before = clock.now() - STUCK_AFTER
     waits = (Outbox.next_attempt_at.is_not(None)) & (Outbox.attempts > 0) & (Outbox.created_at < before)
-    statement = select(Outbox).where(or_(Outbox.dead_at.is_not(None), waits)).order_by(Outbox.created_at, Outbox.id)
+    statement = select(Outbox).where(or_(Outbox.dead_at.is_not(None), waits)).order_by(Outbox.id.desc())
+    if older_than is not None:
+        statement = statement.where(Outbox.id < older_than)
     return [
         NoticeLine(
             id=row.id, kind=row.kind, channel=row.channel, subscription=row.subscription_id, attempts=row.attempts,
@@ -153,6 +160,21 @@ def resend(session: Session, ident: int) -> None:
     if row.dead_at is None:
         raise ConflictError("这条通知没有放弃：已送达，或仍在自动重试")
     row.dead_at, row.attempts, row.next_attempt_at = None, 0, clock.now()
+
+
+def dismiss(session: Session, ident: int, caller: Caller) -> None:
+    """Put a notice that was given up aside: nobody needs it any more, and it counts as failed no longer.
+
+    Raises:
+        NotFoundError: there is none.
+        ConflictError: it was not given up.
+    """
+    row = session.get(Outbox, ident, with_for_update=True)
+    if row is None:
+        raise NotFoundError(f"没有通知 {ident}")
+    if row.dead_at is None:
+        raise ConflictError("这条通知没有放弃：已送达，或仍在自动重试")
+    row.dead_at, row.last_error = None, f"已搁置（{caller.reference}）：{row.last_error or ''}"[:200]
 
 
 def replay(session: Session, since: datetime, subscription: int | None) -> int:

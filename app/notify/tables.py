@@ -49,6 +49,7 @@ class Outbox(Base):
 
     __table_args__ = (
         Index(None, "next_attempt_at", "id"),
+        Index(None, "urgent", "next_attempt_at", "id"),
         Index(None, "dead_at", "id"),
         Index(None, "created_at", "id"),
     )

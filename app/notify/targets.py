@@ -16,6 +16,14 @@ from app.settings import Settings
 
 MAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 PORTS = {"https": 443, "http": 80}
+IPV4 = 2**32 - 1
+NAT64, COMPATIBLE = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96")
+# RFC 1918, RFC 6598, RFC 4193.
+PRIVATE = tuple(
+    ipaddress.ip_network(each)
+    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class TargetError(ValueError):
@@ -24,10 +32,16 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True)
 class Pinned:
-    """An address with the numeric one its name stood for when it was checked."""
+    """An address with the numeric one its name stood for when it was checked.
+
+    Attributes:
+        host: host and port as they stood in the address, a Chinese name in its ASCII form.
+        name: the host alone, against which TLS checks the certificate.
+    """
 
     url: httpx.URL
     host: str
+    name: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -37,7 +51,7 @@ class Pinned:
     @property
     def extensions(self) -> dict[str, str]:
         """What makes TLS check the certificate against the name."""
-        return {"sni_hostname": self.host.rsplit(":", 1)[0]}
+        return {"sni_hostname": self.name}
 
 
 def check_url(url: str, settings: Settings) -> Pinned:
@@ -47,34 +61,47 @@ def check_url(url: str, settings: Settings) -> Pinned:
         TargetError: it is not https, its host is unknown, or it lies inside a private network.
     """
     parts = urlsplit(url)
-    allowed = ("https", "http") if settings.notice_private_targets else ("https",)
-    if parts.scheme not in allowed:
+    inside = settings.notice_private_targets or bool(settings.notice_networks)
+    if parts.scheme not in (("https", "http") if inside else ("https",)):
         raise TargetError("地址须以 https:// 开头")
     if not parts.hostname or parts.username or parts.password or parts.fragment:
         raise TargetError("地址不完整，或带有用户名、口令、# 片段")
     try:
+        asked = httpx.URL(url)
         port = parts.port or PORTS[parts.scheme]
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError, UnicodeError) as error:
+        found = socket.getaddrinfo(asked.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError, httpx.InvalidURL) as error:
         raise TargetError(f"找不到主机 {parts.hostname}") from error
     numbers = [str(entry[4][0]) for entry in found]
-    if not settings.notice_private_targets:
-        inside = [number for number in numbers if not _is_outside(number)]
-        if inside:
-            raise TargetError(f"{parts.hostname} 在内部网络（{inside[0]}），不能作为推送地址")
-    return Pinned(httpx.URL(url).copy_with(host=numbers[0]), parts.netloc)
+    if not all(_may_be_reached(number, settings) for number in numbers):
+        # Not where it leads: that would be told to whoever asks for the map of the inner network.
+        raise TargetError(f"{parts.hostname} 在内部网络，不能作为推送地址")
+    return Pinned(asked.copy_with(host=numbers[0]), asked.netloc.decode("ascii"), asked.raw_host.decode("ascii"))
 
 
-def _is_outside(number: str) -> bool:
-    """Whether an address lies in the public network and in nothing that may carry on to a private one.
+def _may_be_reached(number: str, settings: Settings) -> bool:
+    """Whether notices may go to a number: a public one, one of the installation's networks, a private one where allowed.
 
-    The library calls multicast, 6to4 (RFC 3056) and NAT64 (RFC 6052) addresses global, though the latter two hold an IPv4
-    address that may be anything.
+    This machine itself, its link and what belongs to nobody only where a network of the settings names them.
     """
-    found = ipaddress.ip_address(number.split("%", maxsplit=1)[0])
-    if not found.is_global or found.is_multicast or found.is_reserved:
+    address = _unwrapped(ipaddress.ip_address(number.split("%", maxsplit=1)[0]))
+    if any(address in network for network in settings.notice_targets):
+        return True
+    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         return False
-    return isinstance(found, ipaddress.IPv4Address) or not (found.is_site_local or found.sixtofour)
+    private = any(address in network for network in PRIVATE)
+    if private:
+        return settings.notice_private_targets
+    return address.is_global and not address.is_reserved and not getattr(address, "is_site_local", False)
+
+
+def _unwrapped(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one stands for (mapped, compatible, 6to4, NAT64)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if (address in COMPATIBLE and int(address) > 1) or address in NAT64:
+        return ipaddress.IPv4Address(int(address) & IPV4)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def check_mail(address: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, insert, or_, select, tuple_
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -64,8 +64,9 @@ def _make_level(database: Database, level: str, desk: Desk) -> int:
             with database.write() as session:
                 found = list(_candidates(session, level, desk, after))
                 made += _make(session, level, found, desk)
-        except IntegrityError:
-            log.info("cards were made by another worker")
+        except (IntegrityError, OperationalError):
+            # Another worker made one of them, or kept its row for too long.
+            log.info("cards were left to the next round")
             return made
         if len(found) < BATCH:
             return made
@@ -99,7 +100,10 @@ def _row(each: Due, level: str, day: date, at: datetime) -> dict[str, object]:
 
 
 def _candidates(session: Session, level: str, desk: Desk, after: tuple[datetime, int]) -> Iterator[Due]:
-    """Return the next parts that have no card of the level for the time they now have, what is due first first."""
+    """Return the next parts that have no card of the level for the time they now have, what is due first first.
+
+    No row is locked: the unique keys of a card hold racing workers apart, and no verb waits for a sweep.
+    """
     carded = exists().where(
         Card.dispatch_id == Dispatch.id, Card.level == level,
         or_(Card.due_at == Dispatch.due_at, Card.day == clock.today()),
@@ -114,7 +118,6 @@ def _candidates(session: Session, level: str, desk: Desk, after: tuple[datetime,
         .where(*_times(level, desk), tuple_(Dispatch.due_at, Dispatch.id) > after)
         .order_by(Dispatch.due_at, Dispatch.id)
         .limit(BATCH)
-        .with_for_update(of=Dispatch, skip_locked=True)
     )  # fmt: skip
     for ident, ticket, number, unit, rework, begins, due_at, kind, urgent, hardness, tag in session.execute(statement):
         case = LimitCase(kind, urgent, hardness == "ruled", "", tag)

@@ -1,7 +1,8 @@
 """日提醒: what every unit has before it this working day, and what the hotline's supervisors must look at.
 
-One digest a unit and round: at 08:40 待签收, 今日到期, 下一工作日到期 (a limit that ends on days off between falls in it), 已超期 with
-the oldest first, 待重办, 督办件; at 15:00 only what is still due today (鄂托克旗等地日提醒通行做法).
+One digest a unit and round: at 08:40 待签收, 今日到期, 下一工作日到期 (a limit that ends on days off between falls in it), 已超期 (the
+answer) with the oldest first, 环节超时 (signing, contact or an interim reply alone), 待重办, 督办件; at 15:00 only what is still
+due today (鄂托克旗等地日提醒通行做法). A part that is late with one step is still due with the next.
 """
 
 from collections import Counter, defaultdict
@@ -19,13 +20,14 @@ from app import clock
 from app.notify.deliver import waiting
 from app.reminders.tables import DutyCall
 from app.sla.calendar import WorkingCalendar
-from app.supervision.course import ISSUED
-from app.supervision.tables import SupervisionOrder
+from app.supervision.tables import ISSUED, SupervisionOrder
+from app.tickets.dues import DueOf
 from app.tickets.lifecycle import State
-from app.tickets.queries import ordinary
+from app.tickets.queries import NEVER, ordinary
 from app.tickets.standing import Phase
 from app.tickets.tables import Dispatch, Ticket
 
+INSTANT = timedelta(microseconds=1)
 SHOWN = 10
 WORST = 10
 OWED = (Phase.AWAITING_SIGN.value, Phase.IN_PROGRESS.value, Phase.RETURNING.value)
@@ -47,17 +49,24 @@ class Group(StrEnum):
     TODAY = "今日到期"
     NEXT_DAY = "下一工作日到期"
     OVERDUE = "已超期"
+    STEP_LATE = "环节超时"
     REWORK = "待重办"
     ORDERS = "督办件"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing a unit owes: a part of a work order or a 督办单."""
+    """One thing a unit owes: a part of a work order or a 督办单.
+
+    Attributes:
+        due_at: until when it is to be answered.
+        next_due_at: until when the first of all that is owed on it is due.
+    """
 
     unit: str
     number: str
     due_at: datetime | None
+    next_due_at: datetime | None = None
     unsigned: bool = False
     rework: bool = False
     order: bool = False
@@ -65,7 +74,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Days:
-    """The moments that part a digest's groups: now, the end of today, the end of the next working day."""
+    """The moments that part a digest's groups: now, and those from which today, the next working day are over.
+
+    A limit of 24:00 is stored as 0:00 and belongs to the day it ends, so each is an instant after midnight.
+    """
 
     now: datetime
     today_ends: datetime
@@ -76,20 +88,20 @@ def days_of(now: datetime, calendar: WorkingCalendar) -> Days:
     """Return the bounds of the groups at a moment; days off after today belong to the next working day."""
     today = clock.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     following = next(day for ahead in range(1, 40) if calendar.is_working_day((day := today + timedelta(ahead)).date()))
-    return Days(now, today + timedelta(days=1), following + timedelta(days=1))
+    return Days(now, today + timedelta(days=1) + INSTANT, following + timedelta(days=1) + INSTANT)
 
 
 def items(session: Session) -> list[Item]:
     """Return everything units owe on work orders; no 专办件, nothing that is suspended."""
     statement = (
-        select(Dispatch.unit, Ticket.number, Dispatch.next_due_at, Dispatch.state, Dispatch.rework)
+        select(Dispatch.unit, Ticket.number, Dispatch.due_at, Dispatch.next_due_at, Dispatch.state, Dispatch.rework)
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
         .where(Dispatch.state.in_(OWED), Dispatch.role.in_(("lead", "support")), ordinary())
         .order_by(Dispatch.next_due_at, Dispatch.id)
     )
     return [
-        Item(unit, number, due_at, state == Phase.AWAITING_SIGN.value, rework > 0)
-        for unit, number, due_at, state, rework in session.execute(statement)
+        Item(unit, number, due_at, first, state == Phase.AWAITING_SIGN.value, rework > 0)
+        for unit, number, due_at, first, state, rework in session.execute(statement)
     ]
 
 
@@ -107,16 +119,33 @@ def belongs(item: Item, group: Group, days: Days) -> bool:
     """Whether an item is counted in a group; a 督办单 only among the 督办件."""
     if item.order:
         return group is Group.ORDERS
-    late = item.due_at is not None and item.due_at < days.now
-    ahead = item.due_at if item.due_at is not None and not late else None
+    late = _within(item.due_at, None, days.now)
     return {
         Group.UNSIGNED: item.unsigned,
-        Group.TODAY: ahead is not None and ahead <= days.today_ends,
-        Group.NEXT_DAY: ahead is not None and days.today_ends < ahead <= days.next_ends,
+        Group.TODAY: _first_within(item, days.now, days.today_ends) is not None,
+        Group.NEXT_DAY: _first_within(item, days.today_ends, days.next_ends) is not None,
         Group.OVERDUE: late,
+        Group.STEP_LATE: _within(item.next_due_at, None, days.now) and not late,
         Group.REWORK: item.rework,
         Group.ORDERS: False,
     }[group]
+
+
+def _within(moment: datetime | None, start: datetime | None, before: datetime) -> bool:
+    return moment is not None and (start is None or start <= moment) and moment < before
+
+
+def _first_within(item: Item, start: datetime, before: datetime) -> datetime | None:
+    return min((due for due in (item.due_at, item.next_due_at) if due and start <= due < before), default=None)
+
+
+def due_in(item: Item, group: Group, days: Days) -> datetime | None:
+    """Return the time by which a group counts an item."""
+    if group is Group.TODAY:
+        return _first_within(item, days.now, days.today_ends)
+    if group is Group.NEXT_DAY:
+        return _first_within(item, days.today_ends, days.next_ends)
+    return item.due_at if group in {Group.OVERDUE, Group.ORDERS} else item.next_due_at
 
 
 def unit_digests(found: Iterable[Item], which: Round, days: Days) -> dict[str, Content]:
@@ -138,8 +167,8 @@ def _content(unit: str, mine: dict[Group, list[Item]], days: Days) -> Content:
             {
                 "name": group.value, "n": len(items), "link": link_of(group, unit, days),
                 "items": [
-                    {"number": item.number, "due": clock.spoken(item.due_at) if item.due_at else None}
-                    for item in items[:SHOWN]
+                    {"number": item.number, "due": clock.spoken(due) if due else None}
+                    for item, due in _shown(items, group, days)
                 ],
             }
             for group, items in mine.items()
@@ -147,22 +176,28 @@ def _content(unit: str, mine: dict[Group, list[Item]], days: Days) -> Content:
     }  # fmt: skip
 
 
+def _shown(items: list[Item], group: Group, days: Days) -> list[tuple[Item, datetime | None]]:
+    """Return the first of a group in the order of the list behind its link, of what is overdue the oldest."""
+    found = [(item, due_in(item, group, days)) for item in items]
+    if group is Group.OVERDUE:
+        found.sort(key=lambda pair: pair[1] or NEVER)
+    return found[:SHOWN]
+
+
 def link_of(group: Group, unit: str, days: Days) -> str:
     """Return where the work orders of a group are listed, as they stand when the link is opened."""
-    now, today_ends, next_ends = (
-        moment.strftime("%Y-%m-%dT%H:%M:%S%z").replace("+0800", "%2B08:00").replace("+0000", "Z")
-        for moment in (days.now, days.today_ends, days.next_ends)
-    )
-    asked: dict[Group, Callable[[], str]] = {
-        Group.UNSIGNED: lambda: "state=awaiting_sign",
-        Group.TODAY: lambda: f"due_from={now}&due_before={today_ends}",
-        Group.NEXT_DAY: lambda: f"due_from={today_ends}&due_before={next_ends}",
-        Group.OVERDUE: lambda: f"due_before={now}",
-        Group.REWORK: lambda: "rework=true",
+    now, today_ends, next_ends = (quote(moment.isoformat()) for moment in (days.now, days.today_ends, days.next_ends))
+    asked = {
+        Group.UNSIGNED: "state=awaiting_sign",
+        Group.TODAY: f"due_of={DueOf.ANY}&due_from={now}&due_before={today_ends}",
+        Group.NEXT_DAY: f"due_of={DueOf.ANY}&due_from={today_ends}&due_before={next_ends}",
+        Group.OVERDUE: f"due_of={DueOf.CLOSING}&due_before={now}",
+        Group.STEP_LATE: f"due_of={DueOf.STEP}&due_before={now}",
+        Group.REWORK: "rework=true",
     }
     if group is Group.ORDERS:
         return f"/api/v1/supervision?unit={unit}&status={quote(ISSUED)}"
-    return f"/api/v1/queue?unit={unit}&{asked[group]()}"
+    return f"/api/v1/queue?unit={unit}&{asked[group]}"
 
 
 def desk_digest(session: Session, found: Iterable[Item], days: Days) -> Content:
@@ -174,7 +209,7 @@ def desk_digest(session: Session, found: Iterable[Item], days: Days) -> Content:
             if belongs(item, group, days):
                 counts[item.unit][group.value] += 1
                 if group is Group.OVERDUE:
-                    oldest.setdefault(item.unit, item)
+                    oldest[item.unit] = min(oldest.get(item.unit, item), item, key=lambda each: each.due_at or NEVER)
     units = [
         {"unit": unit, **{group.value: mine[group.value] for group in Group}, **_oldest(oldest.get(unit))}
         for unit, mine in sorted(counts.items(), key=lambda pair: (-pair[1][Group.OVERDUE], pair[0]))
@@ -229,8 +264,8 @@ def lines_of(content: Content) -> tuple[str, ...]:
     """Return a unit's digest as the lines of a message."""
     lines = []
     for group in content["groups"]:
-        first = group["items"][0] if group["items"] else None
-        if first:
+        if group["items"]:
+            first = min(group["items"], key=lambda item: item["due"] or "9")
             lines.append(f"{group['name']} {group['n']} 件，最早 {first['number']}（{first['due'] or '无期限'}）")
     return tuple(lines)
 

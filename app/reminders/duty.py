@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, aliased
 
 from app import clock
@@ -54,7 +54,10 @@ class Wanted:
 
 def on_duty(rulebook: Rulebook, unit: str, step: int, at: datetime) -> OnDuty:
     """Return whom a step calls on a day; the unit's duty phone where the roster names nobody."""
-    found = rulebook.unit_by_code[unit]
+    found = rulebook.unit_by_code.get(unit)
+    if found is None:
+        # The rules have dropped the unit; whoever calls finds an empty number and asks the switchboard.
+        return OnDuty("", "")
     day = clock.local(at).date()
     wanted = [person for person in found.roster if person.on_duty(day) and person.leader == (step == LEADER)]
     return OnDuty(wanted[0].name, wanted[0].phone) if wanted else OnDuty("", found.duty_phone)
@@ -73,7 +76,7 @@ def escalate(database: Database, rulebook: Rulebook) -> int:
         with database.write() as session:
             _drop_needless(session)
             return _first_calls(session, rulebook) + _next_calls(session, rulebook)
-    except IntegrityError:
+    except (IntegrityError, OperationalError):
         # Another worker asked for the same call in the same moment; the next round finds what is left.
         return 0
 
@@ -132,7 +135,8 @@ def _ask(session: Session, wanted: Wanted, rulebook: Rulebook) -> None:
         )
     )  # fmt: skip
     session.flush()
-    unit = rulebook.unit_by_code[wanted.unit].short
+    known = rulebook.unit_by_code.get(wanted.unit)
+    unit = known.short if known else wanted.unit
     title = f"紧急件 {wanted.number}：请电话通知{unit}{STEP_NAMES[wanted.step]}"
     if wanted.step == DESK:
         title = f"紧急件 {wanted.number}：{unit}值班人员和带班领导均未响应，请热线值班台接手"

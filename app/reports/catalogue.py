@@ -15,8 +15,8 @@ from app.database import Later
 from app.reports.indicators import Grain, Indicator, Sense
 from app.reports.periods import Period
 from app.rulebook.shapes import LimitStep
-from app.supervision.course import CONCLUDED, DONE, ISSUED, REPLIED
-from app.supervision.tables import SupervisionOrder
+from app.supervision.course import DONE
+from app.supervision.tables import CONCLUDED, ISSUED, REPLIED, SupervisionOrder
 from app.tickets.lifecycle import State
 from app.tickets.standing import DILIGENT, REACHED, Phase
 from app.tickets.tables import CallbackAttempt, DirectAnswer, Dispatch, Ticket, TicketEvent, TicketParty, UnitRequest
@@ -237,6 +237,12 @@ def _still_open(period: Period) -> ColumnElement[bool]:
     return and_(_lead(period), Dispatch.dispatched_at < period.ends, unanswered, kept)
 
 
+def _judged_orders(_: Period) -> ColumnElement[bool]:
+    """Orders that went out; an answer in time that nobody has judged yet is neither a hit nor the unit's miss."""
+    waits = and_(SupervisionOrder.status == REPLIED, _by(SupervisionOrder.replied_at, SupervisionOrder.due_at))
+    return and_(SupervisionOrder.status.in_((ISSUED, REPLIED, CONCLUDED)), ~waits)
+
+
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
         "received", "受理量", Grain.TICKET, "期内受理的工单（拆分子件不另计，并案件计入）", "", Ticket.accepted_at, _own,
@@ -382,8 +388,8 @@ INDICATORS: tuple[Indicator, ...] = (
         lambda _: Ticket.reworks > 0, PRACTICE, Sense.LOW,
     ),
     Indicator(
-        "supervision_rate", "督办办结率", Grain.ORDER, "期限内回复并认定落实", "回复期限在期内的督办件（拟发、撤销的不计）",
-        SupervisionOrder.due_at, lambda _: SupervisionOrder.status.in_((ISSUED, REPLIED, CONCLUDED)),
+        "supervision_rate", "督办办结率", Grain.ORDER, "期限内回复并认定落实",
+        "回复期限在期内的督办件（拟发、撤销的，期限内已回复、督办人员还没认定的不计）", SupervisionOrder.due_at, _judged_orders,
         lambda _: and_(SupervisionOrder.result == DONE, _by(SupervisionOrder.replied_at, SupervisionOrder.due_at)),
         "包府发〔2024〕40号第31项", Sense.HIGH,
     ),

@@ -75,7 +75,7 @@ def read_paper(
 ) -> Paper | Response:  # fmt: skip
     """What stands on the paper that goes to the unit; as a Word file in the layout of GB/T 9704."""
     with office.database.read() as session:
-        found = queries.paper(session, queries.one(session, order, caller), office.desk)
+        found = queries.paper(session, queries.one(session, order, caller), caller, office.desk)
     if form == "json":
         return found
     headers = {"Content-Disposition": f'attachment; filename="{found.number}.docx"'}

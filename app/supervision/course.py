@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import case, delete, select
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -17,17 +17,24 @@ from app.accounts.access import Caller, Verb
 from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError
 from app.notify.messages import Message, tell
 from app.rulebook.supervision import Way
+from app.supervision.causes import OPEN_PARTS, SHARING, days_of, holds
 from app.supervision.forms import ConcludeForm, IssueForm, OpinionForm, RaiseForm, RecordForm, ReplyForm
-from app.supervision.tables import SupervisionOrder, SupervisionStep, SupervisionTicket
+from app.supervision.tables import (
+    CANCELLED,
+    CONCLUDED,
+    ISSUED,
+    PROPOSED,
+    REPLIED,
+    SupervisionOrder,
+    SupervisionStep,
+    SupervisionTicket,
+)
 from app.tickets.acts import happen, open_by_id, settle
 from app.tickets.intake import Desk, find_unit
-from app.tickets.queries import visible
-from app.tickets.standing import OPEN_PHASES
+from app.tickets.queries import ordinary, visible
 from app.tickets.tables import Dispatch, Ticket
 
-PROPOSED, ISSUED, REPLIED, CONCLUDED, CANCELLED = "拟发", "已发", "已回复", "已办结", "已撤销"
 DONE, UNDONE = "落实", "未落实"
-OPEN_PARTS = tuple(phase.value for phase in OPEN_PHASES)
 BY_HAND = "人工"
 
 
@@ -48,7 +55,7 @@ def locked(session: Session, number: str, caller: Caller, verb: Verb) -> Supervi
     """
     statement = select(SupervisionOrder).where(SupervisionOrder.number == number).with_for_update()
     order = session.scalars(statement).one_or_none()
-    hidden = caller.role.of_unit and order is not None and (order.unit != caller.unit or order.status == PROPOSED)
+    hidden = caller.role.of_unit and order is not None and (order.unit != caller.unit or order.issued_at is None)
     if order is None or hidden or caller.rows(verb) is None:
         raise NotFoundError(f"没有督办单 {number}，或您无权查看")
     return order
@@ -65,13 +72,11 @@ def make(session: Session, order: SupervisionOrder, subjects: Iterable[Subject])
 
 def add(session: Session, order: SupervisionOrder, subjects: Iterable[Subject]) -> None:
     """Put further work orders into an order that has not gone out."""
-    rung = Way(order.way).rung
     rows = [
         SupervisionTicket(
             order_id=order.id,
             ticket_id=each.ticket_id,
             dispatch_id=each.dispatch_id,
-            rung=rung,
             cause=each.rule or f"{BY_HAND}:{order.id}",
         )
         for each in subjects
@@ -105,7 +110,9 @@ def _subjects(session: Session, form: RaiseForm, unit: str, caller: Caller) -> l
         .join(Dispatch, Dispatch.ticket_id == Ticket.id)
         .where(
             Ticket.number.in_(form.tickets), Dispatch.unit == unit, Dispatch.state.in_(OPEN_PARTS),
-            Dispatch.role.in_(("lead", "support")), visible(caller, Verb.SUPERVISION_ISSUE),
+            Dispatch.role.in_(SHARING), visible(caller, Verb.SUPERVISION_ISSUE),
+            # Not even by the supervisor who may see it: others read the order.
+            ordinary(),
         )
     )  # fmt: skip
     found = {number: (ticket, part) for number, ticket, part in session.execute(statement)}
@@ -120,20 +127,58 @@ def _subjects(session: Session, form: RaiseForm, unit: str, caller: Caller) -> l
 
 
 def issue(session: Session, number: str, form: IssueForm, caller: Caller, desk: Desk) -> SupervisionOrder:
-    """Send out what a rule proposed, as it is or changed.
+    """Send out what a rule proposed, as it is or changed, without what has been settled since it was proposed.
 
     Raises:
         NotFoundError: there is no such order.
-        ConflictError: it has gone out or was cancelled.
+        ConflictError: it has gone out or was cancelled, or nothing of it still holds.
         InvalidInputError: the time to reply is past.
     """
     order = locked(session, number, caller, Verb.SUPERVISION_ISSUE)
     _require(order, PROPOSED)
+    _drop_settled(session, order, caller, desk)
     order.way = (form.way or Way(order.way)).value
     order.level = form.level.value if form.level else order.level
     order.requirement = form.requirement or order.requirement
     _send(session, order, form.due_at, caller, desk)
     return order
+
+
+def _drop_settled(session: Session, order: SupervisionOrder, caller: Caller, desk: Desk) -> None:
+    """Leave out parts that are no longer the unit's, or no longer what the rule is about; a rule may bring them again."""
+    rule = next((rule for rule in desk.rulebook.supervision.rules if rule.code == order.rule), None)
+    held = holds(rule, days_of(desk)) if rule else [ordinary(), Dispatch.state.in_(OPEN_PARTS)]
+    still = select(Dispatch.id).join(Ticket, Ticket.id == Dispatch.ticket_id).where(Dispatch.unit == order.unit, *held)
+    mine = SupervisionTicket.order_id == order.id
+    gone = session.execute(
+        select(SupervisionTicket.id, case((ordinary(), Ticket.number), else_="（不便列明）").label("number"))
+        .join(Ticket, Ticket.id == SupervisionTicket.ticket_id)
+        .where(mine, SupervisionTicket.dispatch_id.not_in(still))
+        .order_by(SupervisionTicket.id)
+    ).all()
+    if len(gone) == order.tickets:
+        raise ConflictError("所列工单都已办结、答复、移交或情形已消除，没有可督办的；请撤销这张督办单")
+    if gone:
+        session.execute(delete(SupervisionTicket).where(SupervisionTicket.id.in_([row.id for row in gone])))
+        order.tickets -= len(gone)
+        _note(
+            session, order, "移出", caller, f"情形已消除，移出 {len(gone)} 件：{'、'.join(row.number for row in gone)}"
+        )
+
+
+def _freeze(session: Session, order: SupervisionOrder) -> list[int]:
+    """Keep what the paper says of every part as it stands now; returns the work orders."""
+    statement = (
+        select(SupervisionTicket, Dispatch.tag, Dispatch.due_at)
+        .join(Dispatch, Dispatch.id == SupervisionTicket.dispatch_id)
+        .where(SupervisionTicket.order_id == order.id)
+        .order_by(SupervisionTicket.ticket_id)
+    )
+    tickets = []
+    for row, tag, due_at in session.execute(statement):
+        row.tag, row.due_at = tag, due_at
+        tickets.append(row.ticket_id)
+    return list(dict.fromkeys(tickets))
 
 
 def _send(session: Session, order: SupervisionOrder, due_at: datetime | None, caller: Caller, desk: Desk) -> None:
@@ -144,12 +189,7 @@ def _send(session: Session, order: SupervisionOrder, due_at: datetime | None, ca
     order.status, order.issued_at = ISSUED, now
     order.due_at = due_at or desk.calendar_of(order.unit).add_working_days(now, days).due
     _note(session, order, "发出", caller, order.requirement)
-    for ticket_id in session.scalars(
-        select(SupervisionTicket.ticket_id)
-        .where(SupervisionTicket.order_id == order.id)
-        .distinct()
-        .order_by(SupervisionTicket.ticket_id)
-    ):
+    for ticket_id in _freeze(session, order):
         work = open_by_id(session, ticket_id)
         happen(work, "supervised", order=order.number, way=order.way, level=order.level, unit=order.unit)
         settle(session, work)
@@ -186,7 +226,7 @@ def reply(session: Session, number: str, form: ReplyForm, caller: Caller) -> Sup
     _require(order, ISSUED, REPLIED)
     step = _note(session, order, "回复", caller, form.text)
     step.attachments = json.dumps([each.model_dump(mode="json") for each in form.attachments], ensure_ascii=False)
-    order.status, order.replied_at = REPLIED, step.at
+    order.status, order.replied_at = REPLIED, order.replied_at or step.at
     tell(session, step.at, "desk:supervisor", _message(order, f"督办单 {order.number} 已回复", "supervision.replied"))
     return order
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
@@ -11,13 +11,13 @@ from app import clock
 from app.accounts.access import Caller, Verb
 from app.errors import ConflictError, NotFoundError
 from app.paging import Page, cut, decode_cursor
-from app.supervision.course import CANCELLED, ISSUED, PROPOSED
 from app.supervision.schemas import OrderLine, OrderPage, OrderView, Paper, PaperTicket, StepView
-from app.supervision.tables import SupervisionOrder, SupervisionStep, SupervisionTicket
+from app.supervision.tables import CANCELLED, ISSUED, PROPOSED, SupervisionOrder, SupervisionStep, SupervisionTicket
 from app.tickets.intake import Desk
 from app.tickets.queries import visible
-from app.tickets.tables import Dispatch, Ticket
+from app.tickets.tables import Ticket
 
+INSTANT = timedelta(microseconds=1)
 LATEST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
 SIGNED = "包头市12345政务服务便民热线（营商环境专席）"
 
@@ -140,8 +140,8 @@ def whole(session: Session, order: SupervisionOrder, caller: Caller, desk: Desk)
     )  # fmt: skip
 
 
-def paper(session: Session, order: SupervisionOrder, desk: Desk) -> Paper:
-    """Return the written form of an order.
+def paper(session: Session, order: SupervisionOrder, caller: Caller, desk: Desk) -> Paper:
+    """Return the written form of an order as it went out, with those of its work orders that the caller may see now.
 
     Raises:
         ConflictError: it has not gone out, or was cancelled.
@@ -149,42 +149,44 @@ def paper(session: Session, order: SupervisionOrder, desk: Desk) -> Paper:
     if order.issued_at is None or order.due_at is None or order.status in {PROPOSED, CANCELLED}:
         raise ConflictError("督办单发出后才有文书；已撤销的没有文书")
     day = clock.local(order.issued_at).date()
+    unit = desk.rulebook.unit_by_code.get(order.unit)
     opening = f"你单位承办的下列 {order.tickets} 件企业诉求，经研究决定予以{order.way}督办（{order.level}）。"
     return Paper(
         title="督办通知单",
         number=order.number or "",
-        addressee=desk.rulebook.unit_by_code[order.unit].full.split("（")[0],
+        addressee=unit.full.split("（")[0] if unit else order.unit,
         paragraphs=[
             opening, f"要求：{order.requirement}", f"依据：{order.basis}。",
             f"请于 {clock.spoken(order.due_at)} 前书面回复办理情况，附联系企业的凭证；逾期未回复的，提请约谈。",
         ],
-        tickets=_paper_tickets(session, order, desk),
+        tickets=_paper_tickets(session, order, caller, desk),
         reply_by=order.due_at,
         signed=SIGNED,
         day=day,
     )  # fmt: skip
 
 
-def _paper_tickets(session: Session, order: SupervisionOrder, desk: Desk) -> list[PaperTicket]:
+def _paper_tickets(session: Session, order: SupervisionOrder, caller: Caller, desk: Desk) -> list[PaperTicket]:
     statement = (
-        select(Ticket.number, Dispatch.tag, Dispatch.due_at)
-        .join(Dispatch, Dispatch.ticket_id == Ticket.id)
-        .join(SupervisionTicket, SupervisionTicket.dispatch_id == Dispatch.id)
-        .where(SupervisionTicket.order_id == order.id)
-        .order_by(Dispatch.due_at, Ticket.id)
+        select(Ticket.number, SupervisionTicket.tag, SupervisionTicket.due_at)
+        .join(SupervisionTicket, SupervisionTicket.ticket_id == Ticket.id)
+        .where(SupervisionTicket.order_id == order.id, visible(caller, Verb.SUPERVISION_READ))
+        .order_by(SupervisionTicket.due_at, Ticket.id)
     )
     found = []
     for number, tag, due_at in session.execute(statement):
-        known = desk.rulebook.tag_by_code.get(tag)
+        known = desk.rulebook.tag_by_code.get(tag or "")
         days = _working_days_late(due_at, order.issued_at, desk)
-        found.append(PaperTicket(number=number, tag=known.name if known else tag, due_at=due_at, overdue_days=days))
+        found.append(
+            PaperTicket(number=number, tag=known.name if known else tag or "", due_at=due_at, overdue_days=days)
+        )
     return found
 
 
 def _working_days_late(due_at: datetime | None, at: datetime | None, desk: Desk) -> int:
-    """Return how many working days after its due day a part was when the order went out."""
+    """Return how many working days after its due day a part was when the order went out; 24:00 belongs to the day it ends."""
     if due_at is None or at is None or due_at >= at:
         return 0
-    first, last = (clock.local(moment).date().toordinal() for moment in (due_at, at))
+    first, last = (clock.local(moment).date().toordinal() for moment in (due_at - INSTANT, at))
     days = (clock.local(at).date().fromordinal(number) for number in range(first + 1, last + 1))
     return sum(desk.calendar.is_working_day(day) for day in days)

@@ -7,11 +7,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
 
+PROPOSED, ISSUED, REPLIED, CONCLUDED, CANCELLED = "拟发", "已发", "已回复", "已办结", "已撤销"
+
 
 class SupervisionOrder(Base):
     """One 督办单. `rule` is the code of the rule that proposed it, empty where a person raised it.
 
-    `replied_at` is the newest reply; `result` 落实 or 未落实 once it is concluded.
+    `replied_at` is the first reply that was not sent back, by which its time is judged; `result` 落实 or 未落实 once it is
+    concluded.
     """
 
     __tablename__ = "supervision_order"
@@ -42,7 +45,10 @@ class SupervisionOrder(Base):
 
 
 class SupervisionTicket(Base):
-    """One part that an order is about, with the rule that brought it; no rule brings the same part twice."""
+    """One part that an order is about, with the rule that brought it; no rule brings the same part twice.
+
+    `tag` and `due_at` are what stood on the paper when it went out: a copy that later events rewrote would be no proof.
+    """
 
     __tablename__ = "supervision_ticket"
 
@@ -50,8 +56,9 @@ class SupervisionTicket(Base):
     order_id: Mapped[int] = mapped_column(ForeignKey("supervision_order.id"), index=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
     dispatch_id: Mapped[int] = mapped_column(ForeignKey("dispatch.id"))
-    rung: Mapped[int] = mapped_column(Integer)
     cause: Mapped[str] = mapped_column(String(40))
+    tag: Mapped[str | None] = mapped_column(String(4))
+    due_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
     __table_args__ = (UniqueConstraint("dispatch_id", "cause"),)
 

@@ -19,6 +19,7 @@ from app.rulebook.shapes import LimitUnit, Rulebook
 from app.sla.timer import count
 from app.tickets import advice, assembly, queries, search, submission
 from app.tickets.audit import Watched
+from app.tickets.dues import DueOf
 from app.tickets.forms import Kind, PreviewForm, TicketForm
 from app.tickets.indexing import signature_of
 from app.tickets.intake import find_district, find_unit, judge
@@ -293,6 +294,7 @@ def read_queue(
     ] = None,
     tag: Annotated[str | None, Query(pattern=r"^\d{4}$")] = None,
     due_from: Moment | None = None, due_before: Moment | None = None, urgent: bool | None = None,
+    due_of: Annotated[DueOf, Query(description="按哪个时限：next 最早的一项；closing 办结；any 任一；step 只误了环节")] = DueOf.NEXT,
     rework: Annotated[bool | None, Query(description="重办件")] = None,
     role: Literal["lead", "support"] | None = None, updated_since: Moment | None = None,
     order: Annotated[Literal["due", "changed"], Query(description="due 先到期的在前；changed 按变化先后")] = "due",
@@ -301,7 +303,7 @@ def read_queue(
 ) -> QueuePage:  # fmt: skip
     """What a unit has to do, what is due first first; with `updated_since`, what changed, oldest change first."""
     code = _queue_unit(unit, caller, office.desk.rulebook)
-    wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since, order, due_from, rework)
+    wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since, order, due_from, rework, due_of)
     with office.database.read() as session:
         page = queries.queue(session, caller, code, wanted, cursor, limit)
         numbers = queries.queue_counts(session, code) if counts else None

@@ -12,6 +12,7 @@ from app.accounts.tables import Staff
 from app.clock import now
 from app.errors import NotFoundError
 from app.paging import Page, Sortable, cut, decode_cursor
+from app.tickets.dues import DueOf, due_within
 from app.tickets.lifecycle import State
 from app.tickets.standing import OPEN_PHASES, UNSEEN
 from app.tickets.tables import (
@@ -53,9 +54,9 @@ def visible(caller: Caller, verb: Verb) -> ColumnElement[bool]:
             return false()
 
 
-def ordinary() -> ColumnElement[bool]:
+def ordinary(of: type[Ticket] = Ticket) -> ColumnElement[bool]:
     """Return the condition that a ticket is no 专办件, which only the named supervisor may know of."""
-    return and_(Ticket.special_supervisor.is_(None), Ticket.state != State.SPECIAL.value)
+    return and_(of.special_supervisor.is_(None), of.state != State.SPECIAL.value)
 
 
 def _not_special(caller: Caller) -> ColumnElement[bool]:
@@ -308,6 +309,7 @@ class QueueFilter:
     order: str = "due"
     due_from: datetime | None = None
     rework: bool | None = None
+    due_of: DueOf = DueOf.NEXT
 
 
 class QueueRow(NamedTuple):
@@ -376,10 +378,7 @@ def _queue_conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:
         (Dispatch.rework > 0, wanted.rework),
     )
     conditions += [column == value for column, value in pairs if value is not None]
-    if wanted.due_before:
-        conditions.append(Dispatch.next_due_at < wanted.due_before)
-    if wanted.due_from:
-        conditions.append(Dispatch.next_due_at >= wanted.due_from)
+    conditions += due_within(wanted.due_of, wanted.due_from, wanted.due_before)
     if wanted.updated_since:
         conditions.append(Dispatch.updated_at >= wanted.updated_since)
     return conditions

@@ -158,7 +158,7 @@ def merge(session: Session, act: Act, form: MergeForm) -> Ticket:
 def _other(session: Session, act: Act, number: str) -> Ticket:
     """Return the main ticket, locked: it must not close while another joins it."""
     seen = select(Ticket).where(Ticket.number == number, visible(act.caller, Verb.TICKET_MERGE))
-    main = session.scalar(seen.with_for_update())
+    main = session.scalar(seen.with_for_update(key_share=True))
     if main is None:
         raise _no_main(f"没有工单 {number}，或您无权查看")
     return main

@@ -20,6 +20,8 @@ INSIDE = STRICT.model_copy(update={"notice_private_targets": True})
         "https://[::ffff:127.0.0.1]/x", "https://2130706433/x", "https://0x7f.1/x", "https://100.64.0.1/x",
         "https://[64:ff9b::7f00:1]/x", "https://[64:ff9b::a01:203]/x", "https://[2002:7f00:1::]/x", "https://[fec0::1]/x",
         "https://[::7f00:1]/x", "https://224.0.0.1/x", "https://[ff02::1]/x", "https://240.0.0.1/x",
+        "https://[64:ff9b::a00:1]/x", "https://[2002:a00:1::1]/x", "https://[::10.0.0.1]/x",
+        "https://[ff0e::1]/x", "https://[fd00::1]/x",
     ],
 )  # fmt: skip
 def test_addresses_inside_are_refused(url: str) -> None:
@@ -63,5 +65,46 @@ def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest
     assert asked == ["robot.example"]
 
 
-def test_a_government_network_may_allow_its_own_addresses() -> None:
-    assert str(check_url("http://127.0.0.1:8080/x", INSIDE).url) == "http://127.0.0.1:8080/x"
+@pytest.mark.parametrize(
+    "url", ["http://10.1.2.3:8080/x", "https://192.168.1.1/x", "https://[fd00::1]/x", "https://8.8.8.8/x"]
+)
+def test_a_government_network_may_allow_its_own_addresses(url: str) -> None:
+    assert str(check_url(url, INSIDE).url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080/x", "http://169.254.169.254/x", "http://[::1]/x", "http://224.0.0.1/x", "http://0.0.0.0/x"],
+)
+def test_the_machine_itself_is_allowed_only_by_name_of_its_network(url: str) -> None:
+    with pytest.raises(TargetError):
+        check_url(url, INSIDE)
+    named = STRICT.model_copy(update={"notice_networks": "127.0.0.0/8, 169.254.0.0/16 ::1/128 224.0.0.0/4 0.0.0.0/8"})
+    assert str(check_url(url, named).url) == url
+
+
+def test_a_refusal_does_not_say_where_a_name_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, 1, 6, "", ("10.9.8.7", 443))])
+    with pytest.raises(TargetError) as refused:
+        check_url("https://mail.inside.example/x", STRICT)
+    assert "10.9.8.7" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "name"),
+    [
+        ("https://服务.政务:8443/x", "xn--zfr188b.xn--zfr164b:8443", "xn--zfr188b.xn--zfr164b"),
+        ("https://[2606:4700::1]:8443/x", "[2606:4700::1]:8443", "2606:4700::1"),
+    ],
+)
+def test_the_host_is_named_as_the_network_spells_it(
+    monkeypatch: pytest.MonkeyPatch, url: str, host: str, name: str
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, 1, 6, "", ("8.8.8.8", 8443))])
+    pinned = check_url(url, STRICT)
+    assert (pinned.headers["host"], pinned.extensions["sni_hostname"]) == (host, name)
+
+
+def test_a_setting_that_is_no_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="网段"):
+        Settings(notice_networks="10.1.0.0/33")

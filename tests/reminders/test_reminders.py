@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.jobs.catalogue import make_runner
 from app.jobs.ledger import history
@@ -19,6 +19,7 @@ from app.reminders.tables import Card
 from app.rulebook.shapes import DutyPerson, Rulebook
 from app.tickets.intake import make_desk
 from app.tickets.office import Office
+from app.tickets.tables import Dispatch
 from tests.builders import Hotline, changed_rules
 from tests.tickets.test_life import HELPER, LEAD, START, at, do, ok, refused
 
@@ -81,7 +82,7 @@ def test_a_digest_opens_to_the_work_orders_it_counts(busy: Hotline, office: Offi
     with at(busy, DUE_MONDAY - timedelta(minutes=49)):
         assert reminded(office)["2026-11-09"] == "完成"
         content = digest_of(busy, LEADER)
-        assert counts(content) == {"待签收": 1, "今日到期": 1, "已超期": 2}
+        assert counts(content) == {"待签收": 1, "今日到期": 2, "环节超时": 2}
         for group in content["groups"]:
             if group["name"] == "督办件":
                 continue
@@ -96,14 +97,17 @@ def test_the_supervisors_digest_names_the_worst_unit_first(busy: Hotline, office
         one_round(office, None)
         found = [each for each in ok_list(busy, "supervisor", "/digests") if each["audience"] == "desk:supervisor"]
         content = found[0]["content"]
-        assert content["worst"] == ["BT-GXJ"]
         row = content["units"][0]
-        assert (row["unit"], row["已超期"], row["oldest"]) == (
-            "BT-GXJ",
-            2,
-            digest_of(busy, LEADER)["groups"][3]["items"][0]["number"],
-        )
+        assert (content["worst"], row["unit"], row["已超期"], row["环节超时"]) == ([], "BT-CZJ", 0, 0)
         assert content["stuck"]["unowned"] == 0
+    with at(busy, DUE_MONDAY + DAY - timedelta(minutes=49)):
+        one_round(office, None)
+        found = [each for each in ok_list(busy, "supervisor", "/digests") if each["audience"] == "desk:supervisor"]
+        content = found[0]["content"]
+        rows = {row["unit"]: row for row in content["units"]}
+        assert content["worst"] == ["BT-CZJ", "BT-GXJ"]
+        oldest = digest_of(busy, LEADER)["groups"][3]["items"][0]["number"]
+        assert (rows["BT-GXJ"]["已超期"], rows["BT-GXJ"]["oldest"]) == (1, oldest)
 
 
 def test_what_falls_due_on_days_off_belongs_to_the_next_working_day(hotline: Hotline, office: Office) -> None:
@@ -124,7 +128,8 @@ def test_the_second_round_is_for_what_is_due_today(busy: Hotline, office: Office
         one_round(office, None)
     with at(busy, DUE_MONDAY + timedelta(hours=5, minutes=31)):
         assert reminded(office, "afternoon_reminder")["2026-11-09"] == "完成"
-        assert counts(digest_of(busy, LEADER, 2)) == {"今日到期": 1}
+        # Its contact is long late, its answer is due at 17:30.
+        assert counts(digest_of(busy, LEADER, 2)) == {"今日到期": 2}
         assert told(office, "reminder.digest") == 5
 
 
@@ -132,6 +137,25 @@ def test_a_round_right_after_the_first_one_says_nothing_new(busy: Hotline, offic
     with at(busy, DUE_MONDAY + timedelta(hours=5, minutes=31)):
         reminded(office)
         assert [each["round"] for each in ok_list(busy, LEADER, "/digests")] == [1]
+
+
+@pytest.mark.parametrize(("which", "group"), [(DUE_MONDAY, "今日到期"), (FRIDAY, "下一工作日到期")])
+def test_a_limit_that_ends_at_midnight_belongs_to_the_day_it_ends(
+    hotline: Hotline, office: Office, which: datetime, group: str
+) -> None:
+    with at(hotline, START):
+        number = hotline.submit()["number"]
+        ok(do(hotline, LEAD, number, "sign"))
+    midnight = datetime(2026, 11, 9, 16, tzinfo=UTC)  # Monday 24:00, as a limit of calendar days ends
+    with office.database.write() as session:
+        session.execute(update(Dispatch).values(due_at=midnight, next_due_at=midnight))
+    with at(hotline, which):
+        assert make_runner(office).run_due()
+        content = digest_of(hotline, LEADER)
+        assert counts(content) == {group: 1}
+        link = urlsplit(next(each["link"] for each in content["groups"] if each["name"] == group))
+        page = ok(hotline.get(LEADER, link.path.removeprefix("/api/v1"), **dict(parse_qsl(link.query))))
+        assert [item["number"] for item in page["items"]] == [number]
 
 
 def test_three_days_asleep_bring_one_digest(busy: Hotline, office: Office) -> None:
