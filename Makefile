@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo bench bench-full lock image clean
+.PHONY: help run test check soak demo bench bench-full lock image clean
 
 help:  ## 列出全部目标
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ demo: $(RUNTIME)  ## 向运行中的服务（没有就自启一个）提交示�
 
 test: $(DEVELOPMENT)  ## 全部测试（SQLite 与 PostgreSQL）
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+soak: $(DEVELOPMENT)  ## 久跑：全部角色的生成请求、几百轮 kill -9（几小时）
+	@$(BIN)/python -m pytest -m soak
 
 check: $(DEVELOPMENT)  ## 静态检查：ruff、mypy、楼层约定、迁移与表一致、规则、语料
 	@$(BIN)/ruff check .
