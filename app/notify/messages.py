@@ -31,16 +31,20 @@ class Message:
 
 
 def tell(session: Session, at: datetime, audience: str, message: Message) -> None:
-    """Tell an audience (`unit:<code>` or `desk:<role>`) in the caller's transaction; it leaves after the commit."""
+    """Tell an audience (`unit:<code>` or `desk:<role>`, several with commas) in the caller's transaction.
+
+    It lies in their inboxes and leaves for their addresses after the commit.
+    """
     known = select(InboxMessage.id).where(InboxMessage.audience == audience, InboxMessage.key == message.key)
     if message.key and session.scalar(known) is not None:
         return
     lines = list(message.lines)
-    session.add(
+    session.add_all(
         InboxMessage(
-            audience=audience, kind=message.kind, title=message.title[:200], lines=json.dumps(lines, ensure_ascii=False),
+            audience=each, kind=message.kind, title=message.title[:200], lines=json.dumps(lines, ensure_ascii=False),
             link=message.link, urgent=message.urgent, key=message.key or None, created_at=at,
         )
+        for each in audience.split(",")
     )  # fmt: skip
     payload = {
         "audience": audience, "title": message.title, "lines": lines, "link": message.link, "urgent": message.urgent,

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts.access import Caller
 from app.errors import ConflictError, FieldFault, ForbiddenError, InvalidInputError, NotFoundError
+from app.notify.audiences import ENTERPRISE, EVERYTHING
 from app.notify.forms import InboxPage, InboxView, NoticeLine, SubscriptionForm, SubscriptionView
-from app.notify.outbox import ENTERPRISE, EVERYTHING, SMS, WEBHOOK
+from app.notify.outbox import SMS, WEBHOOK
 from app.notify.tables import InboxMessage, Outbox, Subscription
 from app.notify.targets import TargetError, check_mail, check_url
 from app.paging import cut, decode_cursor

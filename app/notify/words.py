@@ -51,8 +51,12 @@ def lines_of(payload: dict[str, Any]) -> list[str]:
 
 def link_of(payload: dict[str, Any]) -> str:
     """Return where a notice can be looked into."""
-    number = payload.get("number")
-    return str(payload.get("link") or (f"/api/v1/tickets/{number}" if number else ""))
+    number, period = payload.get("number"), payload.get("period")
+    if payload.get("link"):
+        return str(payload["link"])
+    if number:
+        return f"/api/v1/tickets/{number}"
+    return f"/api/v1/reports/{payload.get('kind')}/{period}" if period else ""
 
 
 def plain_text(kind: str, payload: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from app import clock
 from app.accounts.access import Caller, Verb
 from app.database import Database
 from app.errors import ConflictError, NotFoundError
+from app.notify.audiences import DISPATCHER, OPERATOR, SUPERVISOR
 from app.notify.messages import Message, tell
 from app.reminders.schemas import CallForm
 from app.reminders.tables import DutyCall
@@ -29,7 +30,8 @@ WAITING, CALLED, NEEDLESS = "待拨", "已拨", "不必拨"
 REACHED, UNREACHED = "接通", "未接通"
 STEP_NAMES = {PERSON: "值班人员", LEADER: "带班领导", DESK: "热线值班台"}
 BATCH = 200
-DUTY_DESK = "desk:supervisor"
+# Whoever may record a call, since any of them may have to make it.
+DUTY_DESK = f"{OPERATOR},{DISPATCHER},{SUPERVISOR}"
 RUNNING = (Phase.AWAITING_SIGN.value, Phase.IN_PROGRESS.value)
 
 

@@ -253,6 +253,11 @@ def row_of(session: Session, work: Opened, part: Part) -> Dispatch:
     return session.scalars(statement).one()
 
 
+def is_special(ticket: Ticket) -> bool:
+    """Whether a ticket is a 专办件, which only the named supervisor and the unit that has it may know of."""
+    return ticket.special_supervisor is not None or ticket.state == State.SPECIAL.value
+
+
 def lapse_requests(session: Session, work: Opened, part: Part | None = None) -> None:
     """Close what units asked for and nobody decided, where their part ends (of one part, or of all open ones)."""
     rows = [row_of(session, work, item).id for item in ([part] if part else work.standing.open_parts())]

@@ -14,7 +14,18 @@ from app.rulebook.shapes import LimitStep
 from app.sealing import Sealer
 from app.sla.limits import select as select_limit
 from app.sla.timer import due
-from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_ticket, own_part, row_of, settle
+from app.tickets.acts import (
+    Act,
+    Opened,
+    happen,
+    is_special,
+    lapse_requests,
+    limit,
+    open_ticket,
+    own_part,
+    row_of,
+    settle,
+)
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move
 from app.tickets.standing import Part, Phase
@@ -187,7 +198,7 @@ def answer(session: Session, act: Act, form: AnswerForm, desk: Desk) -> Ticket:
     happen(work, "replied", **payload)
     notices = [("ticket.replied", {"number": act.number, "unit": part.unit, "role": part.role})]
     notices += [("ticket.excused", {"number": act.number, "unit": unit, "role": "support"}) for unit in excused]
-    enqueue(session, work.at, notices)
+    enqueue(session, work.at, notices, hidden=is_special(work.ticket))
     return settle(session, work)
 
 

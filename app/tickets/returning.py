@@ -11,7 +11,7 @@ from app.errors import ConflictError, FieldFault, InvalidInputError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.sealing import installed_sealer
-from app.tickets.acts import Act, Opened, happen, limit, open_ticket, own_part, row_of, settle
+from app.tickets.acts import Act, Opened, happen, is_special, limit, open_ticket, own_part, row_of, settle
 from app.tickets.dispatching import send, waits_until
 from app.tickets.forms import DispatchForm
 from app.tickets.intake import Desk, find_unit
@@ -57,7 +57,7 @@ def object_to(session: Session, act: Act, form: ObjectionForm, desk: Desk) -> Ti
         step=ruling.step.value, due=ruling.due_at.isoformat(), request=request.id,
     )  # fmt: skip
     facts = {"number": act.number, "unit": part.unit, "step": ruling.step.value}
-    enqueue(session, work.at, [("ticket.objected", facts)])
+    enqueue(session, work.at, [("ticket.objected", facts)], hidden=is_special(work.ticket))
     return settle(session, work)
 
 

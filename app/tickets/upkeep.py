@@ -11,7 +11,18 @@ from app import clock
 from app.database import Database
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
-from app.tickets.acts import Opened, add_rows, happen, keep_rules, lapse_requests, limit, open_by_id, row_of, settle
+from app.tickets.acts import (
+    Opened,
+    add_rows,
+    happen,
+    is_special,
+    keep_rules,
+    lapse_requests,
+    limit,
+    open_by_id,
+    row_of,
+    settle,
+)
 from app.tickets.dispatching import barred_units, next_round, waits_until
 from app.tickets.handling import sign_part
 from app.tickets.hard import MANY_RETURNS, MANY_UNITS, signs_of_hardness
@@ -64,8 +75,8 @@ def alarm_urgent_triage(database: Database) -> int:
             return False
         work.ticket.alarmed_at = work.at
         happen(work, "alarmed", patience_minutes=5)
-        payload = {"number": work.ticket.number, "accepted_at": work.ticket.accepted_at.isoformat()}
-        enqueue(session, work.at, [("ticket.urgent_triage_overdue", payload)])
+        payload = {"number": work.ticket.number, "accepted_at": work.ticket.accepted_at.isoformat(), "urgent": True}
+        enqueue(session, work.at, [("ticket.urgent_triage_overdue", payload)], hidden=is_special(work.ticket))
         return True
 
     return _each(database, _ids(database, *waiting), alarm)
@@ -83,7 +94,7 @@ def sign_for_the_silent(database: Database) -> int:
             if part.phase is Phase.AWAITING_SIGN and due_at and due_at < work.at:
                 sign_part(work, part, automatic=True)
                 facts = {"number": work.ticket.number, "unit": part.unit, "role": part.role}
-                enqueue(session, work.at, [("ticket.unsigned", facts)])
+                enqueue(session, work.at, [("ticket.unsigned", facts)], hidden=is_special(work.ticket))
         return bool(work.happenings)
 
     return _each(database, found, sign)
