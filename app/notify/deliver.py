@@ -227,4 +227,6 @@ def waiting(session: Session) -> tuple[int, int]:
 def oldest_due(session: Session, settings: Settings) -> datetime | None:
     """Return when the oldest notice was written that waits though it can be sent at any hour; None: there is none."""
     waits = (Outbox.next_attempt_at.is_not(None), *sendable(settings, by_day=False))
-    return session.scalars(select(func.min(Outbox.created_at)).where(*waits)).one_or_none()
+    # The count keeps PostgreSQL from walking the moments from the oldest row of all until one waits.
+    oldest, _ = session.execute(select(func.min(Outbox.created_at), func.count()).where(*waits)).one()
+    return oldest if isinstance(oldest, datetime) else None
