@@ -20,14 +20,14 @@ TOO_SOON = timedelta(hours=2)
 Found = Callable[[Session], Iterable[Item]]
 
 
-def prepare(session: Session, which: Round, desk: Desk) -> dict[str, Content]:
-    """Return the digests of a round as things stand now, by audience."""
+def prepare(session: Session, which: Round, desk: Desk, *, jobs: int) -> dict[str, Content]:
+    """Return the digests of a round as things stand now, by audience; `jobs` is how many jobs fail again and again."""
     days = digest.days_of(clock.now(), desk.calendar)
     found = [*digest.items(session), *digest.orders(session)]
     units = digest.unit_digests(found, which, days)
     audiences = {f"unit:{unit}": content for unit, content in units.items()}
     if which is Round.MORNING:
-        audiences[DESK] = digest.desk_digest(session, found, days)
+        audiences[DESK] = digest.desk_digest(session, found, days, jobs)
     return audiences
 
 

@@ -27,7 +27,7 @@ from app.tickets.views import due_view
 
 # Keeps other verbs out, yet lets rows that only point to the ticket (cards, supervision) be written meanwhile: a sweep that
 # had to wait for the ticket while holding what the verb needs would stand in its way for ever.
-LOCK = {"key_share": True}
+KEY_SHARE = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
         PreconditionFailedError: somebody changed it since the caller looked.
         ConflictError: it is past its term, its persons and words are gone.
     """
-    statement = select(Ticket).where(Ticket.number == act.number, visible(act.caller, verb)).with_for_update(**LOCK)
+    statement = select(Ticket).where(Ticket.number == act.number, visible(act.caller, verb)).with_for_update(key_share=KEY_SHARE)
     ticket = session.scalar(statement)
     if ticket is None:
         raise NotFoundError(f"没有工单 {act.number}，或您无权查看")
@@ -107,7 +107,7 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
 
 def open_by_id(session: Session, ticket_id: int, caller: Caller = SYSTEM) -> Opened:
     """Return a ticket locked for something that follows from another act or from the clock."""
-    ticket = session.scalars(select(Ticket).where(Ticket.id == ticket_id).with_for_update(**LOCK)).one()
+    ticket = session.scalars(select(Ticket).where(Ticket.id == ticket_id).with_for_update(key_share=KEY_SHARE)).one()
     return opened(session, ticket, caller)
 
 

@@ -44,7 +44,7 @@ def due_within(of: DueOf, start: datetime | None, before: datetime | None) -> li
 
 
 def _between(column: Moment, start: datetime | None, before: datetime | None) -> ColumnElement[bool]:
-    bounds = [column.is_not(None)]
+    bounds: list[ColumnElement[bool]] = [column.is_not(None)]
     bounds += [column >= start] if start else []
     bounds += [column < before] if before else []
     return and_(*bounds)
