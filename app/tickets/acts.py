@@ -92,7 +92,11 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
         PreconditionFailedError: somebody changed it since the caller looked.
         ConflictError: it is past its term, its persons and words are gone.
     """
-    statement = select(Ticket).where(Ticket.number == act.number, visible(act.caller, verb)).with_for_update(key_share=KEY_SHARE)
+    statement = (
+        select(Ticket)
+        .where(Ticket.number == act.number, visible(act.caller, verb))
+        .with_for_update(key_share=KEY_SHARE)
+    )
     ticket = session.scalar(statement)
     if ticket is None:
         raise NotFoundError(f"没有工单 {act.number}，或您无权查看")
