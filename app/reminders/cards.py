@@ -1,6 +1,7 @@
 """Yellow and red cards: one for each time a part's answer is about to be overdue, one once it is (山东省级热线办法2017).
 
-A card is made on a working day; for urgent work orders at any hour. Yellow cards are never named or scored.
+A card is made on a working day; for urgent work orders at any hour. Yellow cards are never named or scored. A unit gets them
+for a 专办件 in its hands too; nobody else sees those.
 """
 
 import logging
@@ -21,7 +22,6 @@ from app.rulebook.shapes import LimitStep
 from app.sla.limits import LimitCase
 from app.sla.warning import Term, looks_ahead, warns_at
 from app.tickets.intake import Desk
-from app.tickets.queries import ordinary
 from app.tickets.standing import Phase
 from app.tickets.tables import Dispatch, Ticket
 
@@ -112,7 +112,7 @@ def _candidates(session: Session, level: str, desk: Desk, after: tuple[datetime,
             Dispatch.due_at, Ticket.kind, Dispatch.urgent, Ticket.hardness, Ticket.tag,
         )
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
-        .where(Dispatch.state.in_(RUNNING), Dispatch.role.in_(("lead", "support")), ordinary(), ~carded)
+        .where(Dispatch.state.in_(RUNNING), Dispatch.role.in_(("lead", "support")), ~carded)
         .where(*_times(level, desk), tuple_(Dispatch.due_at, Dispatch.id) > after)
         .order_by(Dispatch.due_at, Dispatch.id)
         .limit(BATCH)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.notify.messages import Message, tell
-from app.reminders import digest
+from app.reminders import digest, special
 from app.reminders.digest import Content, Item, Round
 from app.reminders.tables import Digest
 from app.tickets.intake import Desk
@@ -46,6 +46,8 @@ def send(session: Session, day: date, which: Round, audiences: dict[str, Content
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         session.add(Digest(day=day, round=which.value, audience=audience, content=text, made_at=now))
         tell(session, now, audience, _message(day, which, audience, content, desk))
+    if which is Round.MORNING:
+        special.remind(session, day, desk)
 
 
 def _message(day: date, which: Round, audience: str, content: Content, desk: Desk) -> Message:
