@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     retention_report_years: int = Field(10, ge=1, le=50, description="举报件办结后保存的年数")
     body_limit_bytes: int = Field(64 * 1024, ge=1024, description="请求体上限（字节）")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
+    public_url: str = Field("", description="本系统对外的地址（如 https://hotline.bt.gov.cn），通知里的链接以它开头")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
     notice_from_hour: int = Field(8, ge=0, le=23, description="给人看的通知从几时起发（工作日；紧急的随时发）")
@@ -122,6 +123,13 @@ class Settings(BaseSettings):
     def _database_is_known(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             raise ValueError("须以 sqlite:///、postgresql:// 或 postgresql+psycopg:// 开头")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_one(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("须以 http:// 或 https:// 开头")
         return value
 
     @field_validator("notice_networks")
