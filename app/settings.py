@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     statement_seconds: int = Field(120, ge=0, le=3600, description="PostgreSQL 一条语句最长的秒数；0 为不限")
     pg_bin: str = Field("", description="pg_dump、pg_restore 所在目录（hotline backup 用）；空则在 PATH 里找")
     pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL 连接池大小")
+    public_url: str = Field("", description="本系统对外的地址（如 https://hotline.bt.gov.cn），通知里的链接以它开头")
     webhook_url: str = Field("", description="通知推送地址（Standard Webhooks 签名）；空则只留在待发箱")
     webhook_secret: SecretStr = Field(SecretStr(""), description="通知签名密钥（base64）")
     notice_from_hour: int = Field(8, ge=0, le=23, description="给人看的通知从几时起发（工作日；紧急的随时发）")
@@ -154,6 +155,13 @@ class Settings(BaseSettings):
     def _database_is_known(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             raise ValueError("须以 sqlite:///、postgresql:// 或 postgresql+psycopg:// 开头")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_one(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("须以 http:// 或 https:// 开头")
         return value
 
     @field_validator("trusted_proxies", "metrics_from", "notice_networks")

@@ -74,7 +74,7 @@ def history(kind: Annotated[str | None, typer.Argument(help="作业；不填为�
     with office.database.read() as session:
         for row in ledger.history(session, kind, 50):
             done = clock.spoken(row.finished_at) if row.finished_at else row.progress
-            table.add_row(row.kind, row.period, row.status, str(row.attempts), done, row.error or row.outcome)
+            table.add_row(row.kind, row.period, ledger.state_of(row), str(row.attempts), done, row.error or row.outcome)
     console.print(table)
 
 

@@ -90,7 +90,7 @@ def job_history(
 def run_line(row: JobRun) -> RunLine:
     """Return a run as it is shown."""
     return RunLine(
-        kind=row.kind, period=row.period, due_at=row.due_at, status=row.status, attempts=row.attempts,
+        kind=row.kind, period=row.period, due_at=row.due_at, status=ledger.state_of(row), attempts=row.attempts,
         started_at=row.started_at, finished_at=row.finished_at, progress=row.progress, outcome=row.outcome, error=row.error,
     )  # fmt: skip
 

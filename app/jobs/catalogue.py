@@ -6,6 +6,7 @@ from datetime import date
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from app.jobs import ledger
 from app.jobs.run import Job, Prepared, Progress, Runner
 from app.jobs.schedule import reports, working_days
 from app.reminders import sending
@@ -63,7 +64,7 @@ def _prepare_digests(which: Round) -> Callable[[Office, str, Progress], Prepared
         with office.database.read() as session:
             if which is Round.AFTERNOON and sending.is_too_soon(session, day):
                 return Prepared({"sent": 0, "why": "第一轮刚刚发出"}, lambda _: None)
-            audiences = sending.prepare(session, which, office.desk)
+            audiences = sending.prepare(session, which, office.desk, jobs=ledger.failing(session))
 
         def write(session: Session) -> None:
             sending.send(session, day, which, audiences, office.desk)

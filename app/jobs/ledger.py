@@ -8,7 +8,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,10 +16,14 @@ from app import clock
 from app.errors import ConflictError
 from app.jobs.schedule import Slot
 from app.jobs.tables import JobRun
+from app.notify.messages import Message, tell
 
 LEASE = timedelta(minutes=5)
-FIRST_WAIT = timedelta(minutes=1)
-MAX_ATTEMPTS = 6
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+# From here on a person must look; the service goes on trying all the same.
+LOUD_AFTER = 6
+TOLD = ("desk:admin", "desk:supervisor")
+HISTORY = "/api/v1/jobs/history"
 RUNNING, DONE, FAILED, SKIPPED = "进行中", "完成", "失败", "略过"
 
 
@@ -64,7 +68,7 @@ def _is_free(row: JobRun, now: datetime, *, again: bool) -> bool:
     if again:
         return True
     waits = row.lease_until is not None and row.lease_until > now
-    return row.status == FAILED and row.attempts < MAX_ATTEMPTS and not waits
+    return row.status == FAILED and not waits
 
 
 def renew(session: Session, row: JobRun, progress: str) -> None:
@@ -88,9 +92,36 @@ def finish(session: Session, row: JobRun, outcome: dict[str, Any]) -> None:
 
 
 def fail(session: Session, row: JobRun, error: str) -> None:
-    """Mark a run failed; it is tried again with growing waits, until a person must look."""
-    again_at = clock.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
+    """Mark a run failed; it is tried again with growing waits, at last every hour, for as long as it still makes sense.
+
+    After some tries those who can mend it are told, once: a report that fails at night must not be missed in silence.
+    """
+    again_at = clock.now() + min(FIRST_WAIT * 2 ** (row.attempts - 1), LONGEST_WAIT)
     _mine(session, row, {"status": FAILED, "lease_until": again_at, "error": error[:500]})
+    if row.attempts >= LOUD_AFTER:
+        _tell(session, row)
+
+
+def _tell(session: Session, row: JobRun) -> None:
+    lines = (f"已试 {row.attempts} 次，原因见作业记录；系统每小时再试一次",)
+    for audience in TOLD:
+        key = f"job:{row.kind}:{row.period}"
+        tell(
+            session, clock.now(), audience,
+            Message("job.failed", f"作业 {row.kind} {row.period} 一直没有成功", lines, HISTORY, key=key),
+        )  # fmt: skip
+
+
+def state_of(row: JobRun) -> str:
+    """Return how a run stands: one whose lease has run out has died, whatever its row says."""
+    died = row.status == RUNNING and row.lease_until is not None and row.lease_until <= clock.now()
+    return FAILED if died else row.status
+
+
+def failing(session: Session) -> int:
+    """Return how many periods have failed so often that a person must look."""
+    over = or_(JobRun.status == FAILED, and_(JobRun.status == RUNNING, JobRun.lease_until <= clock.now()))
+    return session.scalars(select(func.count()).where(over, JobRun.attempts >= LOUD_AFTER)).one()
 
 
 def skip(session: Session, kind: str, slot: Slot, owner: str) -> None:
@@ -110,7 +141,7 @@ def _mine(session: Session, row: JobRun, values: dict[str, Any]) -> None:
 
 def unfinished(session: Session, kind: str) -> list[Slot]:
     """Return the periods of a kind that were begun and may be tried again, oldest first."""
-    waiting = (JobRun.kind == kind, JobRun.status.in_((RUNNING, FAILED)), JobRun.attempts < MAX_ATTEMPTS)
+    waiting = (JobRun.kind == kind, JobRun.status.in_((RUNNING, FAILED)))
     statement = select(JobRun).where(*waiting, JobRun.lease_until <= clock.now()).order_by(JobRun.due_at)
     return [Slot(row.period, row.due_at) for row in session.scalars(statement)]
 

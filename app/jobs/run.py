@@ -5,7 +5,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from app.jobs.schedule import Slot, Slots, newest
 from app.jobs.tables import JobRun
 from app.tickets.office import Office
 
+# An hour that was set anew moves a slot by less than a day.
+NEAR = timedelta(days=1)
 log = logging.getLogger("hotline.jobs")
 Progress = Callable[[str], None]
 
@@ -123,12 +125,15 @@ class Runner:
 
         Raises:
             NotFoundError: the job has no such period up to now.
+            ConflictError: it is a reminder of a day gone by, and would send today's state under that day's name.
         """
         now = clock.now()
         last = newest(job.slots, now)
-        if period is None and last is not None:
-            return last
-        found = next((slot for slot in _since_ever(job, now) if slot.period == period), None)
+        found = last
+        if period is not None or last is None:
+            found = next((slot for slot in _since_ever(job, now) if slot.period == period), None)
+        if found is not None and found.until and found.until < now:
+            raise ConflictError(f"{job.label} {found.period} 已过时效，不再补发；要看此刻的情况请查队列")
         if found is None:
             raise NotFoundError(
                 f"{job.label}没有已到期的期次“{period or ''}”" + (f"，最近一期是 {last.period}" if last else "")
@@ -145,8 +150,13 @@ def _fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
 
 
 def _whole(job: Job, slot: Slot) -> Slot:
-    """Return a slot from the ledger with the time until which it makes sense, which the ledger does not keep."""
-    return next(job.slots(slot.due_at - timedelta(seconds=1), slot.due_at), slot)
+    """Return a slot from the ledger with the time until which it makes sense, which the ledger does not keep.
+
+    Found by its period: its hour may have been set anew since.
+    """
+    near = job.slots(slot.due_at - NEAR, slot.due_at + NEAR)
+    found = next((each for each in near if each.period == slot.period), None)
+    return replace(slot, until=found.until) if found else slot
 
 
 def _since_ever(job: Job, now: datetime) -> list[Slot]:

@@ -24,7 +24,7 @@ from standardwebhooks import Webhook
 from app import clock
 from app.notify.deadline import SECONDS, Deadline
 from app.notify.targets import check_mail, check_url
-from app.notify.words import SMS_TEXTS, lines_of, link_of, plain_text, title_of
+from app.notify.words import SMS_TEXTS, lines_of, plain_text, title_of, url_of
 from app.settings import Settings
 
 ANSWER_BYTES = 16 * 1024
@@ -94,7 +94,7 @@ def send_webhook(notice: Notice, post: Post) -> None:
 
 def send_wecom(notice: Notice, post: Post) -> None:
     """Send to a 企业微信 group robot."""
-    body = {"msgtype": "markdown", "markdown": {"content": _markdown(notice)}}
+    body = {"msgtype": "markdown", "markdown": {"content": _markdown(notice, post)}}
     _robot(_post(post, notice.target, json.dumps(body, ensure_ascii=False).encode(), JSON))
 
 
@@ -105,7 +105,10 @@ def send_dingtalk(notice: Notice, post: Post) -> None:
         stamp = str(int(clock.now().timestamp() * 1000))
         mac = hmac.new(notice.secret.encode(), f"{stamp}\n{notice.secret}".encode(), hashlib.sha256).digest()
         url += f"{'&' if '?' in url else '?'}timestamp={stamp}&sign={quote(base64.b64encode(mac), safe='')}"
-    body = {"msgtype": "markdown", "markdown": {"title": title_of(notice.kind, notice.data), "text": _markdown(notice)}}
+    body = {
+        "msgtype": "markdown",
+        "markdown": {"title": title_of(notice.kind, notice.data), "text": _markdown(notice, post)},
+    }
     _robot(_post(post, url, json.dumps(body, ensure_ascii=False).encode(), JSON))
 
 
@@ -136,7 +139,7 @@ def send_mail(notice: Notice, post: Post) -> None:
     mail["From"], mail["To"] = settings.smtp_from, check_mail(notice.target)
     mail["Subject"] = title_of(notice.kind, notice.data)
     mail["Message-ID"] = f"<msg-{notice.id}@{settings.smtp_from.rpartition('@')[2]}>"
-    mail.set_content(plain_text(notice.kind, notice.data))
+    mail.set_content(plain_text(notice.kind, notice.data, settings.public_url))
     with Deadline(post.client.timeout.read or SECONDS) as deadline:
         try:
             _mailed(mail, settings, deadline)
@@ -176,10 +179,10 @@ SENDERS: dict[str, Callable[[Notice, Post], None]] = {
 }  # fmt: skip
 
 
-def _markdown(notice: Notice) -> str:
+def _markdown(notice: Notice, post: Post) -> str:
     data = notice.data
     lines = [f"**{title_of(notice.kind, data)}**", *(f"> {line}" for line in lines_of(data))]
-    return "\n".join(line for line in (*lines, link_of(data)) if line)
+    return "\n".join(line for line in (*lines, url_of(data, post.settings.public_url)) if line)
 
 
 def _post(post: Post, url: str, body: bytes, headers: dict[str, str]) -> bytes:

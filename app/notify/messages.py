@@ -35,18 +35,32 @@ def tell(session: Session, at: datetime, audience: str, message: Message) -> Non
 
     It lies in their inboxes and leaves for their addresses after the commit.
     """
-    known = select(InboxMessage.id).where(InboxMessage.audience == audience, InboxMessage.key == message.key)
-    if message.key and session.scalar(known) is not None:
+    if not lay(session, at, audience, message):
         return
-    lines = list(message.lines)
-    session.add_all(
-        InboxMessage(
-            audience=each, kind=message.kind, title=message.title[:200], lines=json.dumps(lines, ensure_ascii=False),
-            link=message.link, urgent=message.urgent, key=message.key or None, created_at=at,
-        )
-        for each in audience.split(",")
-    )  # fmt: skip
     payload = {
-        "audience": audience, "title": message.title, "lines": lines, "link": message.link, "urgent": message.urgent,
+        "audience": audience, "title": message.title, "lines": list(message.lines), "link": message.link,
+        "urgent": message.urgent,
     }  # fmt: skip
     enqueue(session, at, [(message.kind, payload)])
+
+
+def lay(session: Session, at: datetime, audience: str, message: Message) -> bool:
+    """Lay a message into inboxes only (also `staff:<id>`); nothing leaves the service. Whether it was new."""
+    known = select(InboxMessage.id).where(InboxMessage.audience == audience, InboxMessage.key == message.key)
+    if message.key and session.scalar(known) is not None:
+        return False
+    lines = json.dumps(list(message.lines), ensure_ascii=False)
+    session.add_all(
+        InboxMessage(
+            audience=each,
+            kind=message.kind,
+            title=message.title[:200],
+            lines=lines,
+            link=message.link,
+            urgent=message.urgent,
+            key=message.key or None,
+            created_at=at,
+        )
+        for each in audience.split(",")
+    )
+    return True

@@ -30,6 +30,11 @@ def audience_of(caller: Caller) -> str:
     return f"unit:{caller.unit}" if caller.role.of_unit else f"desk:{caller.role.value}"
 
 
+def inboxes_of(caller: Caller) -> tuple[str, ...]:
+    """Return the audiences whose messages a caller reads: the unit's or desk's, and a person's own."""
+    return (audience_of(caller), f"staff:{caller.ident}") if caller.kind == "staff" else (audience_of(caller),)
+
+
 def reach(caller: Caller) -> list[ColumnElement[bool]]:
     """Return the conditions on subscriptions that a caller's rows obey: a unit has its own, an administrator all."""
     return [Subscription.audience == audience_of(caller)] if caller.role.of_unit else []
@@ -198,7 +203,7 @@ def replay(session: Session, since: datetime, subscription: int | None) -> int:
 
 def inbox(session: Session, caller: Caller, cursor: str | None, limit: int, *, unread: bool) -> InboxPage:
     """Return a page of the caller's inbox, the newest first."""
-    mine = InboxMessage.audience == audience_of(caller)
+    mine = InboxMessage.audience.in_(inboxes_of(caller))
     statement = select(InboxMessage).where(mine)
     if unread:
         statement = statement.where(InboxMessage.read_at.is_(None))
@@ -226,7 +231,7 @@ def read(session: Session, ident: int, caller: Caller) -> InboxMessage:
     Raises:
         NotFoundError: there is none.
     """
-    statement = select(InboxMessage).where(InboxMessage.id == ident, InboxMessage.audience == audience_of(caller))
+    statement = select(InboxMessage).where(InboxMessage.id == ident, InboxMessage.audience.in_(inboxes_of(caller)))
     row = session.scalars(statement.with_for_update()).one_or_none()
     if row is None:
         raise NotFoundError(f"收件箱里没有消息 {ident}")

@@ -59,6 +59,12 @@ def link_of(payload: dict[str, Any]) -> str:
     return f"/api/v1/reports/{payload.get('kind')}/{period}" if period else ""
 
 
-def plain_text(kind: str, payload: dict[str, Any]) -> str:
+def url_of(payload: dict[str, Any], base: str) -> str:
+    """Return the link of a notice as an address to open, where the installation has told its own; else the bare path."""
+    link = link_of(payload)
+    return base.rstrip("/") + link if link else ""
+
+
+def plain_text(kind: str, payload: dict[str, Any], base: str) -> str:
     """Return a notice as plain text, one thing a line."""
-    return "\n".join(part for part in (title_of(kind, payload), *lines_of(payload), link_of(payload)) if part)
+    return "\n".join(part for part in (title_of(kind, payload), *lines_of(payload), url_of(payload, base)) if part)

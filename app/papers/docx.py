@@ -42,6 +42,10 @@ ZIP_TIME = (2024, 5, 28, 0, 0, 0)
 CJK_WIDTH = 2
 # Of a column, in widths of a Latin letter.
 NARROWEST, WIDEST, PADDING = 4, 40, 3
+# The order of a paragraph's properties, as far as they are used here.
+PROPERTIES = tuple(
+    qn(f"w:{name}") for name in ("pStyle", "keepNext", "pBdr", "snapToGrid", "spacing", "ind", "jc", "rPr", "sectPr")
+)
 LEVEL_FONTS = {1: HEAD_FONT, 2: KAI_FONT, 3: BODY_FONT}
 
 
@@ -167,11 +171,9 @@ def _line(
     if exact:
         shape.line_spacing_rule, shape.line_spacing = WD_LINE_SPACING.EXACTLY, Pt(LINE_PITCH)
     if indent:
-        spacing = line._p.get_or_add_pPr()  # noqa: SLF001
-        indentation = OxmlElement("w:ind")
-        indentation.set(qn("w:firstLineChars"), "200")
-        indentation.set(qn("w:firstLine"), str(int(BODY_SIZE * 2 * 20)))
-        spacing.append(indentation)
+        shape.first_line_indent = Pt(BODY_SIZE * 2)
+        # In characters as well, so that it stays two of them whatever the size.
+        line._p.pPr.ind.set(qn("w:firstLineChars"), "200")  # noqa: SLF001
     return line
 
 
@@ -206,7 +208,14 @@ def _rule(line: Line) -> None:
     for name, value in (("val", "single"), ("sz", "12"), ("space", "8"), ("color", "C00000")):
         bottom.set(qn(f"w:{name}"), value)
     borders.append(bottom)
-    line._p.get_or_add_pPr().append(borders)  # noqa: SLF001
+    _place(line, borders)
+
+
+def _place(line: Line, element: Any) -> None:
+    """Put an element among a paragraph's properties where the schema (ECMA-376, CT_PPrBase) wants it: some readers drop it else."""
+    properties = line._p.get_or_add_pPr()  # noqa: SLF001
+    later = PROPERTIES[PROPERTIES.index(element.tag) + 1 :]
+    properties.insert_element_before(element, *(f"w:{tag.rpartition('}')[2]}" for tag in later))
 
 
 def _number(line: Line, alignment: WD_ALIGN_PARAGRAPH) -> None:
@@ -258,7 +267,7 @@ def _cell(line: Line, text: str, font: str, size: float, *, words: bool) -> None
     # The page's grid of 22 lines is for the body; a table held to it would have gaping rows.
     free = OxmlElement("w:snapToGrid")
     free.set(qn("w:val"), "0")
-    line._p.get_or_add_pPr().append(free)  # noqa: SLF001
+    _place(line, free)
     _run(line, text, font, size)
 
 

@@ -1,6 +1,7 @@
 """Yellow and red cards: one for each time a part's answer is about to be overdue, one once it is (山东省级热线办法2017).
 
-A card is made on a working day; for urgent work orders at any hour. Yellow cards are never named or scored.
+A card is made on a working day; for urgent work orders at any hour. Yellow cards are never named or scored. A unit gets them
+for a 专办件 in its hands too; nobody else sees those.
 """
 
 import logging
@@ -19,9 +20,8 @@ from app.notify.messages import Message, tell
 from app.reminders.tables import Card
 from app.rulebook.shapes import LimitStep
 from app.sla.limits import LimitCase
-from app.sla.warning import Term, warns_at
+from app.sla.warning import Term, looks_ahead, warns_at
 from app.tickets.intake import Desk
-from app.tickets.queries import ordinary
 from app.tickets.standing import Phase
 from app.tickets.tables import Dispatch, Ticket
 
@@ -30,8 +30,6 @@ RUNNING = (Phase.AWAITING_SIGN.value, Phase.IN_PROGRESS.value)
 BATCH = 1000
 NEVER_BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
 NAMED = 10
-# A rule may warn a hard case three working days ahead, others one.
-AHEAD, AHEAD_OF_HARD = 1, 3
 log = logging.getLogger("hotline.reminders")
 
 
@@ -114,7 +112,7 @@ def _candidates(session: Session, level: str, desk: Desk, after: tuple[datetime,
             Dispatch.due_at, Ticket.kind, Dispatch.urgent, Ticket.hardness, Ticket.tag,
         )
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
-        .where(Dispatch.state.in_(RUNNING), Dispatch.role.in_(("lead", "support")), ordinary(), ~carded)
+        .where(Dispatch.state.in_(RUNNING), Dispatch.role.in_(("lead", "support")), ~carded)
         .where(*_times(level, desk), tuple_(Dispatch.due_at, Dispatch.id) > after)
         .order_by(Dispatch.due_at, Dispatch.id)
         .limit(BATCH)
@@ -131,15 +129,16 @@ def _times(level: str, desk: Desk) -> list[ColumnElement[bool]]:
     at_work = [] if working else [Dispatch.urgent.is_(True)]
     if level == RED:
         return [Dispatch.due_at < now, *at_work]
-    soon, soon_if_hard = (_end_of_working_day(desk, now, days) for days in (AHEAD, AHEAD_OF_HARD))
+    ahead = (looks_ahead(desk.rulebook, hard=hard) for hard in (False, True))
+    soon, soon_if_hard = (_end_of_working_day(desk, now, days) for days in ahead)
     near = or_(Dispatch.due_at <= soon, and_(Ticket.hardness == "ruled", Dispatch.due_at <= soon_if_hard))
     return [Dispatch.due_at >= now, near, *at_work]
 
 
 def _end_of_working_day(desk: Desk, now: datetime, days: int) -> datetime:
-    """Return 24:00 of the working day so many working days after today."""
-    due = clock.local(desk.calendar.add_working_days(now, days).due)
-    return due.replace(hour=0, minute=0) + timedelta(days=1)
+    """Return 24:00 of the working day so many working days after today, by the calendar that takes longest for them."""
+    dues = [each.add_working_days(now, days).due for each in (desk.calendar, *desk.own_hours.values())]
+    return clock.local(max(dues)).replace(hour=0, minute=0) + timedelta(days=1)
 
 
 def _message(level: str, mine: list[Due], *, urgent: bool) -> Message:

@@ -200,7 +200,7 @@ def link_of(group: Group, unit: str, days: Days) -> str:
     return f"/api/v1/queue?unit={unit}&{asked[group]}"
 
 
-def desk_digest(session: Session, found: Iterable[Item], days: Days) -> Content:
+def desk_digest(session: Session, found: Iterable[Item], days: Days, jobs: int) -> Content:
     """Return the supervisors' digest: every unit's counts, the worst first, and what goes no further by itself."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     oldest: dict[str, Item] = {}
@@ -218,7 +218,7 @@ def desk_digest(session: Session, found: Iterable[Item], days: Days) -> Content:
         "as_of": clock.spoken(days.now),
         "units": units,
         "worst": [row["unit"] for row in units if row[Group.OVERDUE.value]][:WORST],
-        "stuck": _stuck(session, days.now),
+        "stuck": {**_stuck(session, days.now), "jobs": jobs},
         "own": _own_steps(session, days.now),
     }
 
@@ -283,7 +283,13 @@ def desk_lines(content: Content, name_of: Callable[[str], str]) -> tuple[str, ..
         named = "、".join(f"{name_of(row['unit'])} {row[Group.OVERDUE.value]} 件" for row in worst)
         lines.append(f"超期最多：{named}")
     stuck = content["stuck"]
-    names = {"unowned": "逾期无人认领", "gaps": "无措施覆盖", "notices": "通知失败", "calls": "待拨值班电话"}
+    names = {
+        "unowned": "逾期无人认领",
+        "gaps": "无措施覆盖",
+        "notices": "通知失败",
+        "calls": "待拨值班电话",
+        "jobs": "作业失败",
+    }
     found = [f"{name} {stuck[key]}" for key, name in names.items() if stuck[key]]
     if found:
         lines.append("卡住的：" + "，".join(found))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.notify.messages import Message, tell
-from app.reminders import digest
+from app.reminders import digest, special
 from app.reminders.digest import Content, Item, Round
 from app.reminders.tables import Digest
 from app.tickets.intake import Desk
@@ -20,14 +20,14 @@ TOO_SOON = timedelta(hours=2)
 Found = Callable[[Session], Iterable[Item]]
 
 
-def prepare(session: Session, which: Round, desk: Desk) -> dict[str, Content]:
-    """Return the digests of a round as things stand now, by audience."""
+def prepare(session: Session, which: Round, desk: Desk, *, jobs: int) -> dict[str, Content]:
+    """Return the digests of a round as things stand now, by audience; `jobs` is how many jobs fail again and again."""
     days = digest.days_of(clock.now(), desk.calendar)
     found = [*digest.items(session), *digest.orders(session)]
     units = digest.unit_digests(found, which, days)
     audiences = {f"unit:{unit}": content for unit, content in units.items()}
     if which is Round.MORNING:
-        audiences[DESK] = digest.desk_digest(session, found, days)
+        audiences[DESK] = digest.desk_digest(session, found, days, jobs)
     return audiences
 
 
@@ -46,6 +46,8 @@ def send(session: Session, day: date, which: Round, audiences: dict[str, Content
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         session.add(Digest(day=day, round=which.value, audience=audience, content=text, made_at=now))
         tell(session, now, audience, _message(day, which, audience, content, desk))
+    if which is Round.MORNING:
+        special.remind(session, day, desk)
 
 
 def _message(day: date, which: Round, audience: str, content: Content, desk: Desk) -> Message:

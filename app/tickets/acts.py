@@ -25,6 +25,10 @@ from app.tickets.standing import Fact, Part, Standing, read_fact
 from app.tickets.tables import Dispatch, Ticket, TicketEvent, UnitRequest
 from app.tickets.views import due_view
 
+# Keeps other verbs out, yet lets rows that only point to the ticket (cards, supervision) be written meanwhile: a sweep that
+# had to wait for the ticket while holding what the verb needs would stand in its way for ever.
+KEY_SHARE = True
+
 
 @dataclass(frozen=True)
 class Act:
@@ -88,10 +92,10 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
         PreconditionFailedError: somebody changed it since the caller looked.
         ConflictError: it is past its term, its persons and words are gone.
     """
-    # With key_share: other verbs wait, yet rows that only point to the ticket (cards, supervision) are written meanwhile; a
-    # sweep that had to wait for the ticket while holding what the verb needs would stand in its way for ever.
     statement = (
-        select(Ticket).where(Ticket.number == act.number, visible(act.caller, verb)).with_for_update(key_share=True)
+        select(Ticket)
+        .where(Ticket.number == act.number, visible(act.caller, verb))
+        .with_for_update(key_share=KEY_SHARE)
     )
     ticket = session.scalar(statement)
     if ticket is None:
@@ -107,7 +111,7 @@ def open_ticket(session: Session, act: Act, verb: Verb) -> Opened:
 
 def open_by_id(session: Session, ticket_id: int, caller: Caller = SYSTEM) -> Opened:
     """Return a ticket locked for something that follows from another act or from the clock."""
-    ticket = session.scalars(select(Ticket).where(Ticket.id == ticket_id).with_for_update(key_share=True)).one()
+    ticket = session.scalars(select(Ticket).where(Ticket.id == ticket_id).with_for_update(key_share=KEY_SHARE)).one()
     return opened(session, ticket, caller)
 
 

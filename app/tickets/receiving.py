@@ -8,7 +8,7 @@ from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundErr
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.sealing import installed_sealer
-from app.tickets.acts import Act, Opened, happen, lapse_requests, limit, open_by_id, open_ticket, settle
+from app.tickets.acts import KEY_SHARE, Act, Opened, happen, lapse_requests, limit, open_by_id, open_ticket, settle
 from app.tickets.dispatching import judge_again, waits_until
 from app.tickets.forms import DirectAnswerForm, OverrideForm, TicketForm
 from app.tickets.indexing import reindex, signature_of
@@ -158,7 +158,7 @@ def merge(session: Session, act: Act, form: MergeForm) -> Ticket:
 def _other(session: Session, act: Act, number: str) -> Ticket:
     """Return the main ticket, locked: it must not close while another joins it."""
     seen = select(Ticket).where(Ticket.number == number, visible(act.caller, Verb.TICKET_MERGE))
-    main = session.scalar(seen.with_for_update(key_share=True))
+    main = session.scalar(seen.with_for_update(key_share=KEY_SHARE))
     if main is None:
         raise _no_main(f"没有工单 {number}，或您无权查看")
     return main

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -138,6 +139,16 @@ def test_a_wecom_robot_gets_a_units_messages(
     assert texts[0].splitlines() == ["**日提醒 2026-11-02**", "> 已超期 2 件", "/api/v1/digests"]
     assert texts[1].startswith(f"**新工单待签收：{number}**")
     assert "木业" not in "".join(texts)
+
+
+def test_links_can_be_opened_where_the_installation_has_told_its_address(
+    monday: Hotline, office: Office, robot: Robot, deliverer: Deliverer
+) -> None:
+    settings = deliverer.settings.model_copy(update={"public_url": "https://hotline.example/"})
+    subscribe(monday, robot.url)
+    say(office)
+    assert deliver(office, replace(deliverer, post=replace(deliverer.post, settings=settings))) == 1
+    assert "https://hotline.example/api/v1/digests" in robot.taken[0][2]["markdown"]["content"].splitlines()
 
 
 def test_a_dingtalk_robot_is_signed_for(monday: Hotline, office: Office, robot: Robot, deliverer: Deliverer) -> None:

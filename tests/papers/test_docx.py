@@ -9,6 +9,7 @@ import pytest
 from docx import Document
 from docx.document import Document as Doc
 from docx.oxml.ns import qn
+from lxml import etree
 
 from app.papers.docx import docx
 from app.papers.fonts import chinese_font
@@ -135,3 +136,30 @@ def test_a_very_long_table_is_cut_and_says_so() -> None:
     document = opened(replace(PAPER, blocks=(Grid("长表", ("行", "数"), rows),)))
     assert len(document.tables[0].rows) == 401
     assert "共 450 行，此处列前 400 行，全部见 XLSX。" in texts(document)
+
+
+# ECMA-376 Part 1, 17.3.1.26, 17.3.2.28, 17.6.17, 17.4.82, as far as these papers use them.
+ORDER = {
+    "pPr": "pStyle keepNext keepLines pageBreakBefore widowControl numPr pBdr shd tabs snapToGrid spacing ind jc rPr sectPr",
+    "rPr": "rStyle rFonts b bCs i iCs color spacing w kern position sz szCs highlight u lang",
+    "sectPr": "Reference type pgSz pgMar pgNumType cols titlePg docGrid",
+    "trPr": "cantSplit trHeight tblHeader jc",
+    "tblPr": "tblStyle tblW jc tblInd tblBorders tblLayout tblCellMar tblLook",
+    "tcPr": "tcW gridSpan vMerge tcBorders shd vAlign",
+}
+
+
+@pytest.mark.parametrize("draft", [True, False])
+def test_every_property_stands_where_the_schema_wants_it(draft: bool) -> None:
+    with zipfile.ZipFile(io.BytesIO(docx(replace(PAPER, draft=draft), ()))) as made:
+        parts = [
+            etree.fromstring(made.read(name)) for name in made.namelist() if name.startswith("word/") and "xml" in name
+        ]
+    for name, order in ORDER.items():
+        wanted = order.split()
+        found = [each for part in parts if part.tag != qn("w:styles") for each in part.iter(qn(f"w:{name}"))]
+        assert found or name == "trPr"
+        for each in found:
+            tags = [child.tag.rpartition("}")[2].replace("header", "").replace("footer", "") for child in each]
+            assert tags == sorted(tags, key=wanted.index), (name, tags)
+            assert len(set(tags) - {"Reference"}) == len([tag for tag in tags if tag != "Reference"]), (name, tags)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -209,6 +210,21 @@ def test_one_yellow_card_the_working_day_before_and_one_red_after(hotline: Hotli
     assert cards(hotline, HELPER) == cards(hotline)
     assert (told(office, "reminder.yellow"), told(office, "reminder.red")) == (2, 2)
     refused(hotline.get(HELPER, "/cards", unit="市工信局"), 403, "本单位")
+
+
+@pytest.mark.parametrize(("rule", "amount", "days"), [("warn-long", "2", 3), ("warn-short", "0.75", 0)])
+def test_how_long_ahead_a_card_comes_is_for_the_rules_to_say(
+    hotline: Hotline, office: Office, rulebook: Rulebook, rule: str, amount: str, days: int
+) -> None:
+    limits = tuple(
+        each.model_copy(update={"amount": Decimal(amount)}) if each.code == rule else each for each in rulebook.limits
+    )
+    desk = make_desk(changed_rules(rulebook, limits=limits), None)
+    with at(hotline, START):
+        number = hotline.submit(urgent=rule == "warn-short")["number"]
+    with at(hotline, START + days * DAY + timedelta(hours=6, minutes=1)):
+        assert make_cards(office.database, desk) == 2
+        assert cards(hotline)[0][:2] == (number, "黄牌")
 
 
 def test_more_time_brings_a_new_card_for_the_new_time(hotline: Hotline, office: Office) -> None:

@@ -1,6 +1,7 @@
 """When a term is about to run out: one working day ahead, a quarter left of short ones, three days for hard cases."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from app.rulebook.shapes import Rulebook
 from app.settings import HOME
 from app.sla.calendar import WorkingCalendar
 from app.sla.limits import LimitCase
-from app.sla.warning import Term, warns_at
+from app.sla.warning import Term, looks_ahead, warns_at
+from tests.builders import changed_rules
 
 RULES = load_rulebook(HOME / "routing_rules")
 CALENDAR = WorkingCalendar(RULES.years)
@@ -57,3 +59,15 @@ def test_rules_decide(rulebook: Rulebook) -> None:
     changed = rulebook.model_copy(update={"limits": later})
     term = Term(LimitCase("投诉", urgent=False), moment("2026-11-19 10:00"), moment("2026-11-26 17:30"))
     assert spoken(warns_at(term, changed, CALENDAR)) == "2026-11-24 00:00"
+
+
+@pytest.mark.parametrize(
+    ("code", "amount", "ahead"),
+    [("warn-long", "1", (1, 3)), ("warn-long", "4", (4, 4)), ("warn-hard", "6", (1, 6)), ("warn-short", "0.9", (2, 3))],
+)
+def test_how_far_ahead_the_rules_look(code: str, amount: str, ahead: tuple[int, int]) -> None:
+    limits = tuple(
+        rule.model_copy(update={"amount": Decimal(amount)}) if rule.code == code else rule for rule in RULES.limits
+    )
+    rules = changed_rules(RULES, limits=limits)
+    assert (looks_ahead(rules, hard=False), looks_ahead(rules, hard=True)) == ahead

@@ -361,6 +361,9 @@ def test_the_digest_counts_what_waits_for_a_reply(hotline: Hotline, office: Offi
         content = hotline.get("unit_leader@市工信局", "/digests").json()[0]["content"]
         group = next(group for group in content["groups"] if group["name"] == "督办件")
         assert (group["n"], group["items"][0]["number"]) == (1, where)
+        link = urlsplit(group["link"])
+        behind = ok(hotline.get(LEAD, link.path.removeprefix("/api/v1"), **dict(parse_qsl(link.query))))["items"]
+        assert [order["number"] for order in behind] == [where]
         assert [order["number"] for order in orders(hotline, LEAD, status="已发")] == [where]
 
 
