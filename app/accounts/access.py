@@ -145,6 +145,10 @@ class Verb(StrEnum):
 
 
 # What is open to somebody whose password was set by somebody else.
+# What belongs to a person's own account: a key has a number too, and must not be taken for the person of that number.
+OF_A_PERSON = frozenset(
+    {Verb.SESSION_END, Verb.SESSION_LIST, Verb.SESSION_REVOKE, Verb.PASSWORD_CHANGE, Verb.VIEW_KEEP}
+)
 BEFORE_FIRST_CHANGE = frozenset({Verb.SESSION_READ, Verb.SESSION_END, Verb.PASSWORD_CHANGE})
 HOTLINE = (Role.OPERATOR, Role.DISPATCHER, Role.REVIEWER, Role.SUPERVISOR, Role.CALLBACK)
 EVERYONE = tuple(Role)
@@ -308,8 +312,9 @@ class Caller:
         return ACCESS[verb].get(self.role)
 
     def may(self, verb: Verb) -> bool:
-        """Whether the caller's role, and its key's scopes, allow a verb that an endpoint names."""
-        return self.rows(verb) is not None and (self.scopes is None or verb in self.scopes)
+        """Whether the caller's role, its being a person, and its key's scopes allow a verb that an endpoint names."""
+        personal = verb in OF_A_PERSON and self.kind != "staff"
+        return self.rows(verb) is not None and not personal and (self.scopes is None or verb in self.scopes)
 
 
 SYSTEM = Caller("system", 0, "系统", Role.ADMIN)

@@ -7,7 +7,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import ACCESS, Caller, Role, Verb
+from app.accounts.access import ACCESS, OF_A_PERSON, Caller, Role, Verb
 from app.accounts.sessions import NOTED_EVERY, Known
 from app.accounts.tables import ApiKey
 from app.accounts.tokens import KEY, digest, new_token
@@ -48,11 +48,11 @@ def add_key(
 
 def scopes_of(role: Role) -> list[Verb]:
     """Return what a key of a role can be narrowed to."""
-    return [verb for verb, roles in ACCESS.items() if role in roles]
+    return [verb for verb, roles in ACCESS.items() if role in roles and verb not in OF_A_PERSON]
 
 
 def _check_scopes(role: Role, scopes: tuple[Verb, ...]) -> None:
-    over = [verb.value for verb in scopes if role not in ACCESS[verb]]
+    over = [verb.value for verb in scopes if verb not in scopes_of(role)]
     if over:
         told = f"{role.label}没有这些权限：" + "、".join(over) + "；可选 " + "、".join(scopes_of(role))
         raise InvalidInputError(told, faults=(FieldFault("/scopes", told),))

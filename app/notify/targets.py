@@ -60,7 +60,10 @@ def check_url(url: str, settings: Settings) -> Pinned:
     Raises:
         TargetError: it is not https, its host is unknown, or it lies inside a private network.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise TargetError("不是完整的网址") from error
     inside = settings.notice_private_targets or bool(settings.notice_networks)
     if parts.scheme not in (("https", "http") if inside else ("https",)):
         raise TargetError("地址须以 https:// 开头")

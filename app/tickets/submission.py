@@ -9,13 +9,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.accounts.access import Caller
+from app.accounts.access import Caller, Verb
 from app.classify.similar import Signature
 from app.database import put, put_one
 from app.errors import ConflictError, FieldFault, InvalidInputError
@@ -31,6 +31,7 @@ from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
 from app.tickets.lifecycle import State
+from app.tickets.queries import visible
 from app.tickets.receipt_tables import Idempotency
 from app.tickets.schemas import Judgement
 from app.tickets.search import index_text
@@ -198,9 +199,16 @@ def _stored(session: Session, which: Any) -> Stored:
 
 
 def _same_external(session: Session, new: NewTicket, repeat: RepeatKey | None) -> Stored:
-    """Answer with the ticket that this channel and external number already have."""
+    """Answer with the ticket that this channel and external number already have.
+
+    Raises:
+        ConflictError: the caller may not know more of it than that.
+    """
     form = new.form
-    stored = _stored(session, (Ticket.channel == form.channel) & (Ticket.external_number == form.external_number))
+    same = and_(Ticket.channel == form.channel, Ticket.external_number == form.external_number)
+    if session.scalar(select(Ticket.id).where(same, visible(new.caller, Verb.TICKET_READ))) is None:
+        raise ConflictError("该渠道的这个外部编号已登记过工单，您无权查看；请核对编号", code="external-number-taken")
+    stored = _stored(session, same)
     if repeat:
         statement = update(Idempotency).where(Idempotency.caller == new.caller.reference, Idempotency.key == repeat.key)
         session.execute(statement.values(number=stored.number, made_ticket=False))

@@ -167,3 +167,22 @@ def test_what_is_done_to_keys_is_recorded(hotline: Hotline, key: str) -> None:
 def test_settings_that_contradict_each_other_do_not_start() -> None:
     with pytest.raises(ValueError, match="HOTLINE_KEY_MAX_DAYS"):
         Settings(key_days=400, key_max_days=300)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/sessions", None), ("DELETE", "/sessions/1", None), ("DELETE", "/session", None),
+        ("POST", "/session/password", {"old": "wrong", "new": "operator blue 7 piano kite"}), ("GET", "/views", None),
+    ],
+)  # fmt: skip
+def test_a_units_key_is_never_taken_for_the_person_of_its_number(
+    hotline: Hotline, method: str, path: str, body: Any
+) -> None:
+    hotline.token("operator")
+    made = hotline.post("admin", "/keys", {"name": "单位系统", "unit": "市工信局"}).json()["key"]
+    headers = {"Authorization": f"Bearer {made}"}
+    answer = hotline.client.request(method, f"/api/v1{path}", json=body, headers=headers)
+    assert answer.status_code == 403, answer.text
+    assert status(hotline, made, "/queue") == 200
+    assert hotline.get("operator", "/me").status_code == 200

@@ -387,6 +387,8 @@ def test_a_unit_keeps_its_own_subscriptions_only(monday: Hotline, robot: Robot) 
         ({"channel": "email"}, "不是有效的电子邮箱"),
         ({"target": "ftp://robot"}, "https"),
         ({"target": "https://user:pw@robot.example"}, "用户名"),
+        ({"target": "https://["}, "网址"),
+        ({"target": "https://８.8.8.8/x"}, "主机"),
         ({"target": "https://no.such.host.invalid/x"}, "找不到主机"),
         ({"kinds": ["DROP TABLE"]}, "/kinds"),
     ],

@@ -114,6 +114,18 @@ def test_same_channel_and_external_number_is_the_same_ticket(hotline: Hotline) -
     assert again.json()["number"] == first.json()["number"] != other.json()["number"]
 
 
+def test_an_external_number_tells_nothing_to_whoever_may_not_see_its_ticket(hotline: Hotline) -> None:
+    taken = {"channel": "蒙企通", "external_number": "MQT-1"}
+    special = {"type": "举报", "complained_of": "包头市人民政府办公室"}
+    kept = hotline.post("operator", "/tickets", ticket_form(**taken, **special))
+    assert kept.status_code == 201
+    assert hotline.get("channel@蒙企通", f"/tickets/{kept.json()['number']}").status_code == 404
+    told = hotline.post("channel@蒙企通", "/tickets", {"content": "测试一下看看有什么", **taken})
+    assert (told.status_code, told.json()["code"]) == (409, "external-number-taken")
+    for word in (kept.json()["number"], "enquiry_code", "judgement"):
+        assert word not in told.text
+
+
 def test_a_replayed_key_after_an_external_twin_gives_that_ticket(hotline: Hotline) -> None:
     first = hotline.post("operator", "/tickets", ticket_form(external_number="WX-2")).json()["number"]
     form = ticket_form(external_number="WX-2", title="带键重推")
