@@ -36,7 +36,7 @@ def decode_cursor(cursor: str, kinds: tuple[type, ...]) -> list[Sortable]:
 
     Args:
         cursor: as given out with an earlier page.
-        kinds: the expected type of each value; None is allowed for every one.
+        kinds: the expected type of each value; None is allowed for every one but the last.
 
     Raises:
         InvalidInputError: the cursor was not made by this service for this list.
@@ -51,6 +51,9 @@ def decode_cursor(cursor: str, kinds: tuple[type, ...]) -> list[Sortable]:
     except (binascii.Error, ValueError, RecursionError) as error:
         raise refusal from error
     if not isinstance(values, list) or len(values) != len(kinds):
+        raise refusal
+    # The last is always the row's id, which every row has.
+    if values[-1] is None:
         raise refusal
     for value, kind in zip(values, kinds, strict=True):
         if value is not None and type(value) is not kind:

@@ -133,9 +133,17 @@ def refused(staff: Staff | None, login: str, via: str) -> Note:
 
 
 def answer_token(request: Request, staff: Staff, via: str) -> Token:
-    """Begin the session of somebody who has proved who he is."""
+    """Begin the session of somebody who has proved who he is.
+
+    Raises:
+        UnauthenticatedError: since then the account was closed, or its password changed.
+    """
     how = Beginning(settings_of(request).token_hours, request.headers.get("user-agent", ""), via)
     with database_of(request).write() as session:
+        # Whoever ends all sessions holds this row: one begun with the old password must not slip in behind.
+        now = session.get_one(Staff, staff.id, with_for_update=True)
+        if not now.active or (via == "password" and now.password_hash != staff.password_hash):
+            raise UnauthenticatedError("账号或密码刚刚变更，请重新登录")
         token, expires = sessions.begin(session, staff, how)
         lockout.forget(session, staff.login)
         record(session, Note(f"staff:{staff.id}", staff.role, Access.SIGN_IN, f"staff:{staff.id}", via))

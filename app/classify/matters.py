@@ -6,6 +6,7 @@ alone. Callers tell one matter with many grievances far more often than two matt
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 
 from app.classify.predict import Classifier
 
@@ -72,22 +73,22 @@ def _turns(sentence: str) -> bool:
 
 def _cuts(sentences: list[str]) -> list[int]:
     """Return the places where a text may be cut, those before turning words first."""
+    before = list(accumulate(len(sentence.strip()) for sentence in sentences))
     return sorted(
-        (cut for cut in range(1, len(sentences)) if _may_cut(sentences, cut)),
+        (
+            cut
+            for cut in range(1, len(sentences))
+            if _may_cut(sentences, cut, min(before[cut - 1], before[-1] - before[cut - 1]))
+        ),
         key=lambda cut: not _turns(sentences[cut]),
     )[:CUTS_TRIED]
 
 
-def _may_cut(sentences: list[str], cut: int) -> bool:
-    """Whether enough stands on both sides, and what follows is not what somebody answered."""
+def _may_cut(sentences: list[str], cut: int, shorter: int) -> bool:
+    """Whether enough stands on both sides (`shorter` characters on one), and what follows is not what somebody answered."""
     turns = _turns(sentences[cut])
-    shorter = min(_length(sentences[:cut]), _length(sentences[cut:]))
     told = REPORTED.match(sentences[cut].lstrip()) is not None
     return shorter >= (LEAST_CHARS if turns else LEAST_CHARS_ALONE) and (turns or not told)
-
-
-def _length(sentences: list[str]) -> int:
-    return sum(len(sentence.strip()) for sentence in sentences)
 
 
 def _matter(classifier: Classifier, sentences: list[str]) -> Matter:

@@ -1,5 +1,6 @@
 """Who is at the other end: the peer's address, or what a proxy named in HOTLINE_TRUSTED_PROXIES says of it."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -13,13 +14,15 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 # One household or company holds a whole /64 and may change its address at will within it (RFC 6177).
 V6_PREFIX = 64
+# Some proxies write the port behind the address.
+PORT = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[0-9.]+):[0-9]{1,5}$")
 
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
     """Return an address; None for what is none. An IPv4 address written as IPv6 is the IPv4 one."""
     try:
-        found = ip_address(text.strip().strip("[]"))
+        found = ip_address(PORT.sub(r"\1", text.strip()).strip("[]"))
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found
@@ -35,7 +38,7 @@ def _forwarded(scope: Scope) -> list[str]:
 
 
 def address_of(scope: Scope, trusted: Sequence[Network]) -> str:
-    """Return the client's address as the peer or trusted proxies report it; empty where there is none.
+    """Return the client's address as the peer or trusted proxies report it; empty where there is none that can be read.
 
     X-Forwarded-For is read from the right, and only as far as every hop is a trusted proxy: anything further left is
     what the client itself may have written.
@@ -47,7 +50,7 @@ def address_of(scope: Scope, trusted: Sequence[Network]) -> str:
     for text in reversed(_forwarded(scope)):
         address = _parsed(text)
         if address is None:
-            break
+            return ""
         last = str(address)
         if not _within(address, trusted):
             break

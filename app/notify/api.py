@@ -22,6 +22,7 @@ from app.paging import PAGE_DEFAULT
 from app.sealing import Sealer
 from app.web import REFUSALS, Cursor, Limit, database_of
 
+EARLIEST_YEAR = 2000
 router = APIRouter(prefix="/api/v1", tags=["通知"], responses=REFUSALS)
 Ident = Annotated[int, Path(ge=1, le=2**62)]
 Keeps = Annotated[Caller, Depends(Allow(Verb.SUBSCRIPTION_KEEP))]
@@ -116,7 +117,8 @@ def dismiss(notice: Ident, request: Request, caller: Mends) -> None:
 @router.post("/notices/replay", summary="重放通知")
 def replay(form: ReplayForm, request: Request, _: Mends) -> CountView:
     """Send a webhook receiver everything since a moment once more; it knows them by their `webhook-id`."""
-    if form.since.tzinfo is None:
-        raise InvalidInputError("时间须带时区", faults=(FieldFault("/since", "须带时区"),))
+    if form.since.tzinfo is None or form.since.year < EARLIEST_YEAR:
+        message = f"时间须带时区，且不早于 {EARLIEST_YEAR} 年"
+        raise InvalidInputError(message, faults=(FieldFault("/since", message),))
     with database_of(request).write() as session:
         return CountView(count=subscriptions.replay(session, form.since, form.subscription))

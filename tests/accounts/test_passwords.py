@@ -224,3 +224,22 @@ def test_more_than_the_waiting_room_holds_are_sent_away_at_once(
     monkeypatch.setattr(passwords, "WAITING_ROOM", threading.Semaphore(1))
     found: list[Any] = [sign_in(hotline, "operator", PASSWORD).status_code for _ in range(2)]
     assert found == [201, 201]
+
+
+def test_a_sign_in_under_way_while_the_password_is_reset_begins_nothing(
+    hotline: Hotline, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hotline.token("operator")
+    right = passwords.is_password
+
+    def slowly(password: str, stored: str | None) -> bool:
+        found = right(password, stored)
+        monkeypatch.setattr(passwords, "is_password", right)
+        assert hotline.post("admin", "/staff/operator/password").status_code == 200
+        return found
+
+    hotline.token("admin")
+    monkeypatch.setattr(passwords, "is_password", slowly)
+    answer = hotline.client.post("/api/v1/session", json={"login": "operator", "password": PASSWORD})
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert hotline.get("admin", "/sessions", login="operator").json()["items"] == []

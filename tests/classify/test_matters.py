@@ -54,3 +54,7 @@ def test_nothing_of_the_text_is_lost_by_splitting(splits: list[tuple[dict[str, A
 @pytest.mark.parametrize("text", ["", "。", "物业", "？？！！", "欠" * 3000, "。\n" * 500])
 def test_odd_texts_are_one_matter_at_most(shipped: Classifier, text: str) -> None:
     assert len(split_matters(shipped, text)) <= 1
+
+
+def test_ten_thousand_marks_are_no_matter(shipped: Classifier) -> None:
+    assert len(split_matters(shipped, "，。" * 5_000)) <= 1

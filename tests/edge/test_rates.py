@@ -1,12 +1,14 @@
 """Limits by token and by address, and whose word about an address is taken."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 import time_machine
 from pydantic import ValidationError
 
 from app import clock
+from app.edge.peers import address_of
 from app.edge.rates import OPEN
 from app.settings import Settings
 from tests.accounts.test_access import OPEN_TO_ALL
@@ -143,3 +145,16 @@ def test_addresses_that_are_none_stop_the_start(bad: str) -> None:
     for name in ("trusted_proxies", "metrics_from"):
         with pytest.raises(ValidationError, match="须为 IP 地址或网段"):
             Settings(**{name: bad})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.9:51234", "203.0.113.9"), ("[2001:db8::7]:443", "2001:db8::7"), ("203.0.113.9", "203.0.113.9"),
+        ("unknown", ""), ("203.0.113.9, _hidden", ""),
+    ],
+)  # fmt: skip
+def test_what_a_proxy_writes_is_read_with_its_port_and_the_unreadable_is_nobody(forwarded: str, address: str) -> None:
+    headers = [(b"x-forwarded-for", forwarded.encode())]
+    scope = {"type": "http", "client": ("127.0.0.1", 4000), "headers": headers}
+    assert address_of(scope, (ip_network("127.0.0.0/8"),)) == address

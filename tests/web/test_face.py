@@ -9,6 +9,7 @@ import pytest
 
 from app import schema
 from app.main import StartError, create_app
+from app.paging import encode_cursor
 from app.tickets.office import Office
 from app.web import JsonLines
 from tests.builders import Hotline, TestClient, ticket_form
@@ -110,3 +111,10 @@ def test_every_refusal_status_is_documented(hotline: Hotline) -> None:
     refused = hotline.post("operator", "/tickets", ticket_form(content=""))
     assert str(refused.status_code) in responses
     assert "application/problem+json" in responses["422"]["content"]
+
+
+@pytest.mark.parametrize(("who", "path"), [("admin", "/staff"), ("admin", "/sessions"), ("operator", "/search")])
+def test_a_cursor_without_its_row_is_refused(hotline: Hotline, who: str, path: str) -> None:
+    asked = {"q": "货款"} if path == "/search" else {}
+    answer = hotline.get(who, path, cursor=encode_cursor([None]), **asked)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?cursor")
