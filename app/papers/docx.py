@@ -173,7 +173,7 @@ def _line(
     if indent:
         shape.first_line_indent = Pt(BODY_SIZE * 2)
         # In characters as well, so that it stays two of them whatever the size.
-        line._p.pPr.ind.set(qn("w:firstLineChars"), "200")  # noqa: SLF001
+        line._p.get_or_add_pPr().get_or_add_ind().set(qn("w:firstLineChars"), "200")  # noqa: SLF001
     return line
 
 

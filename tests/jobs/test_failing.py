@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.jobs import catalogue
 from app.jobs.catalogue import make_runner
+from app.reminders import sending
+from app.reports import issuing
 from app.tickets.office import Office
 from tests.builders import Hotline
 from tests.tickets.test_life import LEAD, START, at, do, ok, refused
@@ -19,14 +20,14 @@ class Fault:
     """Makes every report fail until it is mended."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._patch, self._build = monkeypatch, catalogue.issuing.build
-        self._patch.setattr(catalogue.issuing, "build", self._broken)
+        self._patch, self._build = monkeypatch, issuing.build
+        self._patch.setattr(issuing, "build", self._broken)
 
     def _broken(self, *_: Any) -> str:
         raise OSError("No space left on device")
 
     def mend(self) -> None:
-        self._patch.setattr(catalogue.issuing, "build", self._build)
+        self._patch.setattr(issuing, "build", self._build)
 
 
 def runs(hotline: Hotline, kind: str) -> dict[str, tuple[str, int]]:
@@ -70,7 +71,7 @@ def test_a_run_whose_process_died_does_not_look_alive(
     def dies(*_: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(catalogue.issuing, "build", dies)
+    monkeypatch.setattr(issuing, "build", dies)
     with at(hotline, MONDAY):
         with pytest.raises(KeyboardInterrupt):
             make_runner(office).run_due()
@@ -100,7 +101,7 @@ def test_a_failed_reminder_of_yesterday_is_not_sent_late_because_its_hour_was_mo
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue.sending, "prepare", broken)
+        patch.setattr(sending, "prepare", broken)
         with at(hotline, MONDAY):
             make_runner(office).run_due()
     moved = Office(**{**vars(office), "settings": office.settings.model_copy(update={"reminder_morning": time(8)})})
