@@ -130,7 +130,7 @@ def test_any_text_as_a_days_off_notice_is_read_or_refused(rulebook: Rulebook, te
         yaml.safe_load(year_yaml(read_year(text, year, "通知", rulebook.years[-1])))
 
 
-@pytest.mark.parametrize("file", ["notice.yaml", "limits.yaml", "units.yaml", "supervision.yaml"])
+@pytest.mark.parametrize("file", ["notice.yaml", "supervision.yaml"])
 @pytest.mark.parametrize(
     "content",
     [

@@ -176,6 +176,7 @@ def mortal_settings(mortal: Mortal, tmp_path: Path, small_models_dir: Path) -> I
     database.dispose()
 
 
+@pytest.mark.soak
 def test_everything_killed_under_load_on_sqlite(sqlite_settings: Settings, receiver: Receiver) -> None:
     under_fire(sqlite_settings, receiver, range(2), None)
 

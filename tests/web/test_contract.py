@@ -23,7 +23,7 @@ from app.tickets.intake import Desk
 from tests.builders import Hotline, TestClient
 from tests.conftest import open_test_office
 
-TESTED = {"dispatcher": 12, "unit_handler@市工信局": 6}
+TESTED = {"dispatcher": 6, "unit_handler@市工信局": 3}
 SOAKED = (
     "operator", "reviewer", "unit_handler@市工信局", "unit_leader@市工信局", "supervisor", "supervisor@special", "leader",
     "callback", "auditor", "admin", "channel@12345电话",

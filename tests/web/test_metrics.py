@@ -70,7 +70,7 @@ def test_the_outbox_is_late_only_with_what_can_be_sent(hotline: Hotline, office:
         assert figures(hotline.client)["hotline_outbox_oldest_seconds", ""] == 0
         configured = office.settings.model_copy(update={"webhook_url": "http://127.0.0.1:9/"})
         other = Office(configured, office.database, office.desk, office.sealer, office.numbers, "")
-        found = figures(TestClient(create_app(other)))
+        found = figures(TestClient(create_app(other), client=("127.0.0.1", 50_000)))
     assert found["hotline_outbox_oldest_seconds", ""] == 3600
 
 
