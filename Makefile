@@ -38,7 +38,7 @@ demo: $(RUNTIME)  ## 向运行中的服务（没有就自启一个）提交示�
 	@$(BIN)/hotline demo
 
 test: $(DEVELOPMENT)  ## 全部测试（SQLite 与 PostgreSQL）
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 soak: $(DEVELOPMENT)  ## 久跑：全部角色的生成请求、几百轮 kill -9（几小时）
 	@$(BIN)/python -m pytest -m soak
