@@ -5,6 +5,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sqlalchemy import create_engine, delete, exists, make_url, select, text, up
 from app import clock
 from app.database import Database
 from app.jobs.catalogue import make_runner
+from app.jobs.run import Job
+from app.jobs.schedule import Slot
 from app.jobs.tables import JobRun
 from app.jobs.worker import one_round
 from app.notify.tables import InboxMessage, Outbox
@@ -27,7 +30,7 @@ from app.tickets.office import Office
 from app.tickets.tables import Dispatch
 from tests.builders import Hotline
 from tests.conftest import open_test_office
-from tests.process.killing import begin, faults, kill, let_leases_end, made, until
+from tests.process.killing import begin, begin_job, faults, kill, let_leases_end, made, until
 from tests.tickets.test_life import at
 
 # Long past whenever the tests run, and inside the shipped calendar.
@@ -64,17 +67,24 @@ def test_every_job_of_the_catalogue_is_killed_here(office: Office) -> None:
     assert {job.kind for job in make_runner(office).jobs} == set(PERIODS)
 
 
+def slot_of(job: Job) -> Slot:
+    """Return a job's slot of last year, a reminder's as if its day were not over."""
+    now = clock.now()
+    found = next(slot for slot in job.slots(now - timedelta(days=800), now) if slot.period == PERIODS[job.kind])
+    return replace(found, until=None)
+
+
 def kill_once(office: Office, kind: str, delay: float) -> Counter[str]:
-    """Kill `hotline jobs run` a moment after it took its period, finish with another, and return what there is then."""
-    database, period = office.database, PERIODS[kind]
-    process = begin(office.settings, "jobs", "run", kind, "--period", period)
+    """Kill a job's process a moment after it took its period, finish with another, and return what there is then."""
+    database, runner = office.database, make_runner(office)
+    job = runner.find(kind)
+    slot = slot_of(job)
+    process = begin_job(office.settings, kind, slot)
     assert until(claimed(database, kind))
     time.sleep(delay)
     kill(process)
     let_leases_end(database)
-    runner = make_runner(office)
-    job = runner.find(kind)
-    runner.run_slot(job, runner.slot_of(job, period), again=True)
+    runner.run_slot(job, slot, again=True)
     with database.read() as session:
         return made(session)
 
@@ -97,7 +107,7 @@ def hold_single(office: Office, kind: str, delays: list[float]) -> None:
     runner = make_runner(office)
     job = runner.find(kind)
     forget(office.database)
-    assert runner.run_slot(job, runner.slot_of(job, PERIODS[kind]))
+    assert runner.run_slot(job, slot_of(job))
     with office.database.read() as session:
         wanted = made(session)
     assert wanted["job 完成"] == 1
