@@ -39,7 +39,7 @@ PERIODS = {
     "morning_reminder": "2025-11-05", "afternoon_reminder": "2025-11-06", "weekly_report": "2025-W45",
     "monthly_report": "2025-11", "annual_report": "2025",
 }  # fmt: skip
-MOMENTS = (0.0, 0.03)
+MOMENTS = (0.03,)
 SOAK = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(20)]
 
 
