@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Verb
-from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError
+from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError, UnavailableError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
 from app.sealing import installed_sealer
@@ -16,6 +16,7 @@ from app.tickets.intake import Desk, find_unit, judge
 from app.tickets.lifecycle import Move, State
 from app.tickets.queries import visible
 from app.tickets.schemas import Judgement
+from app.tickets.sealed import DAMAGED
 from app.tickets.submission import NewTicket, Origin, insert_direct_answer, insert_note, insert_ticket
 from app.tickets.tables import Ticket, TicketParty, TicketText
 from app.tickets.veiling import PUBLIC, identifying
@@ -48,10 +49,13 @@ def supplement(session: Session, act: Act, form: SupplementForm, desk: Desk) -> 
 
     Raises:
         ConflictError: nothing was asked for.
+        UnavailableError: the stored text does not open; writing it anew would lose it.
     """
     work = open_ticket(session, act, Verb.TICKET_SUPPLEMENT)
     work.require(Move.SUPPLEMENT)
     text = session.get_one(TicketText, work.ticket.id)
+    if text.content == DAMAGED:
+        raise UnavailableError("这件工单的正文打不开，不能补充；请联系系统管理员恢复数据密钥或备份")
     text.content = f"{text.content}\n（企业补充）{form.content}"
     # What was reviewed says nothing of what has come since: units read the masked whole until it is gone over again.
     text.reviewed = ""

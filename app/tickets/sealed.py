@@ -17,7 +17,13 @@ class Sealed(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
-        """Return the sealed form."""
+        """Return the sealed form.
+
+        Raises:
+            SealError: it is what is shown instead of a text that does not open; sealing it would lose that text for good.
+        """
+        if value is not None and DAMAGED in value:
+            raise SealError("原文打不开，不能改写；请先恢复密钥或数据")
         return None if value is None else installed_sealer().seal(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> str | None:

@@ -205,3 +205,18 @@ def newest_title(session: Session, number: str) -> str:
     query = "SELECT x.title FROM ticket_text x JOIN ticket t ON t.id = x.ticket_id WHERE t.number = :number"
     found: str = session.execute(text(query), {"number": number}).scalar_one()
     return found
+
+
+def test_a_text_that_does_not_open_is_never_written_over(hotline: Hotline, database: Database) -> None:
+    form = {"override": {"tag": "0405", "reason": "征地"}, "content": "征地补偿款一直没有给我们发下来。"}
+    number = hotline.submit(**form)["number"]
+    assert (
+        hotline.post("operator", f"/tickets/{number}/ask-info", {"wanted": "请说明地在哪个旗县区"}).status_code == 200
+    )
+    damaged = f"{Sealer(OLD).prefix}.AAAA"
+    with database.write() as session:
+        session.execute(text("UPDATE ticket_text SET content = :x"), {"x": damaged})
+    answer = hotline.post("operator", f"/tickets/{number}/supplement", {"content": "地在昆都仑区卜尔汉图镇。"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert damaged in raw(database).split()
+    assert hotline.ticket(number)["state_label"] == "待补充"
