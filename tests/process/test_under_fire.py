@@ -21,6 +21,7 @@ from sqlalchemy import func, select, text
 from app import clock
 from app.accounts.access import Role
 from app.accounts.service import add_staff
+from app.classify.artefact import current_model
 from app.database import Database
 from app.jobs.tables import JobRun
 from app.notify.tables import Outbox
@@ -283,7 +284,7 @@ def test_a_clock_that_jumps_back_bends_no_history(hotline: Hotline, office: Offi
 
 def test_a_broken_model_leaves_a_service_in_triage(sqlite_settings: Settings, tmp_path: Path) -> None:
     models = Path(shutil.copytree(sqlite_settings.models_dir, tmp_path / "models"))
-    version = (models / "CURRENT").read_text(encoding="utf-8").strip()
+    version = current_model(models).name
     for path in (models / version).iterdir():
         path.write_bytes(path.read_bytes()[:100])
     settings = sqlite_settings.model_copy(update={"models_dir": models})
