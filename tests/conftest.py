@@ -29,6 +29,8 @@ from tests.builders import Hotline, TestClient
 from tests.small_model import build_small_model
 
 BACKENDS = ("sqlite", "postgres")
+# Commands are forked from a loaded program, whose console has taken its width by then: lines must not be broken.
+os.environ.setdefault("COLUMNS", "300")
 TEMPLATE = "hotline_template"
 # The costliest trials run on one database in `make test` and on both in `make soak`: which one waits for the soak.
 SOAKED_ON = {"test_killed_jobs.py": "sqlite", "test_year.py": "postgres"}

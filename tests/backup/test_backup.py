@@ -3,8 +3,6 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +15,14 @@ from app.backup import service
 from app.backup.manifest import BackupError, beside, load
 from app.database import Database
 from app.errors import ConflictError
-from app.settings import HOME, Settings
+from app.settings import Settings
 from app.tickets.office import Office
 from app.tickets.tables import Ticket
 from tests.builders import Hotline
+from tests.command import Ran, hotline_command
 
 NOTE = Note("cli:test", "", Access.BACKUP, "backup")
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -44,11 +43,8 @@ def run(settings: Settings, pg_bin: str) -> Run:
         "HOTLINE_MODELS_DIR": str(settings.models_dir), "HOTLINE_PG_BIN": pg_bin, "COLUMNS": "300",
     }  # fmt: skip
 
-    def call(*arguments: str, **but: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "app.cli", *arguments]
-        return subprocess.run(
-            command, cwd=HOME, env=environment | but, capture_output=True, text=True, check=False, timeout=120
-        )
+    def call(*arguments: str, **but: str) -> Ran:
+        return hotline_command(arguments, environment | but)
 
     return call
 

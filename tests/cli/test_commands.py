@@ -3,8 +3,6 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +11,9 @@ import yaml
 
 from app.settings import HOME
 from tests.builders import Hotline
+from tests.command import Ran, hotline_command
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Ran]
 NOTICE = """测府发〔2030〕1号
 一、第一部分
 （一）第一节
@@ -31,11 +30,8 @@ def run(fresh_sqlite: str, tmp_path: Path, small_models_dir: Path) -> Run:
         "HOTLINE_MODELS_DIR": str(small_models_dir), "COLUMNS": "200",
     }  # fmt: skip
 
-    def call(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "app.cli", *arguments]
-        return subprocess.run(
-            command, cwd=HOME, env=environment | settings, capture_output=True, text=True, check=False, timeout=120
-        )
+    def call(*arguments: str, **settings: str) -> Ran:
+        return hotline_command(arguments, environment | settings)
 
     return call
 

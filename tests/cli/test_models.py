@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +11,10 @@ import pytest
 from app.classify.artefact import promote, save_artefact
 from app.classify.corpus import read_corpus
 from app.rulebook.shapes import Rulebook
-from app.settings import HOME
+from tests.command import Ran, hotline_command
 from tests.small_model import DATA, train_small
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -36,11 +34,8 @@ def run(fresh_sqlite: str, tmp_path: Path, models: Path) -> Run:
         "HOTLINE_MODELS_DIR": str(models), "COLUMNS": "200",
     }  # fmt: skip
 
-    def call(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "app.cli", *arguments]
-        return subprocess.run(
-            command, cwd=HOME, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+    def call(*arguments: str) -> Ran:
+        return hotline_command(arguments, environment)
 
     return call
 
@@ -49,7 +44,7 @@ def in_use(models: Path) -> str:
     return (models / "CURRENT").read_text(encoding="utf-8").split()[0]
 
 
-def done(result: "subprocess.CompletedProcess[str]") -> str:
+def done(result: Ran) -> str:
     """Return what a command printed; it must have ended well."""
     assert result.returncode == 0, result.stderr
     return result.stdout

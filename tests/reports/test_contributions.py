@@ -3,8 +3,6 @@
 import csv
 import io
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,9 +14,9 @@ import openpyxl
 import pytest
 
 from app.reports.contributions import GONE, HEADER
-from app.settings import HOME
 from app.tickets.office import Office
 from tests.builders import Hotline
+from tests.command import hotline_command
 from tests.reports.history import make_history
 from tests.reports.test_reports import NEW_YEAR, made
 from tests.tickets.test_life import at, do, objection, ok, refused
@@ -146,12 +144,10 @@ def test_the_command_writes_the_same_file(year: Hotline, office: Office, tmp_pat
         **os.environ, "HOTLINE_DATABASE_URL": office.settings.database_url, "HOTLINE_VAR_DIR": str(office.settings.var_dir),
         "HOTLINE_MODELS_DIR": str(office.settings.models_dir),
     }  # fmt: skip
-    command = [sys.executable, "-m", "app.cli", "report", "contributions", "--period", "2026", "--unit", UNIT]
-    ran = subprocess.run(
-        [*command, "--output", str(target)], cwd=HOME, env=environment, capture_output=True, text=True, check=False
-    )
+    command = ("report", "contributions", "--period", "2026", "--unit", UNIT)
+    ran = hotline_command((*command, "--output", str(target)), environment)
     assert ran.returncode == 0, ran.stderr
     rows = list(csv.DictReader(io.StringIO(target.read_bytes().decode("utf-8-sig"))))
     assert by_hand(rows) == by_hand(file_of(year))
-    without = subprocess.run(command[:-2], cwd=HOME, env=environment, capture_output=True, text=True, check=False)
+    without = hotline_command(command[:-2], environment)
     assert (without.returncode, "--unit" in without.stderr) == (1, True)

@@ -2,8 +2,6 @@
 
 import csv
 import os
-import subprocess
-import sys
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -21,6 +19,7 @@ from app.tickets.clocks import rebuild
 from app.tickets.intake import Desk, make_desk
 from app.tickets.office import Office
 from tests.builders import Hotline, changed_rules
+from tests.command import Ran, hotline_command
 from tests.tickets.test_life import HELPER, LEAD, START, answer_form, at, do, ok
 
 NOVEMBER = parse(Span.MONTH, "2026-11", CutOffs())
@@ -120,14 +119,13 @@ def test_another_mapping_sends_them_elsewhere(hotline: Hotline, office: Office, 
     assert none == []
 
 
-def simulate(office: Office, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def simulate(office: Office, *arguments: str) -> Ran:
     settings = office.settings
     environment = {
         **os.environ, "HOTLINE_DATABASE_URL": settings.database_url, "HOTLINE_VAR_DIR": str(settings.var_dir),
         "HOTLINE_MODELS_DIR": str(settings.models_dir), "COLUMNS": "160",
     }  # fmt: skip
-    command = [sys.executable, "-m", "app.cli", "simulate", *arguments]
-    return subprocess.run(command, cwd=HOME, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return hotline_command(("simulate", *arguments), environment)
 
 
 def test_the_command_shows_writes_and_changes_nothing(hotline: Hotline, office: Office, tmp_path: Path) -> None:
