@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from app.reports.catalogue import BY_CODE
 from app.reports.counting import of, tally
-from app.reports.figures import Figures, Maker, breakdown, by_unit, head, headline, value
+from app.reports.figures import Figures, Maker, breakdowns, by_unit, head, headline, value
 from app.reports.gaming import signs
 from app.reports.layout import Section, Sheet, Table, count, words
 from app.reports.monthly import MAIN
@@ -40,7 +40,7 @@ def build(maker: Maker, period: Period) -> Figures:
     found = {unit: row | settled(maker, period, unit, row["score"]) for unit, row in found.items()}
     return head(maker, period) | {
         "headline": headline(maker, period),
-        "by": {axis: breakdown(maker, period, axis) for axis in ("type", "channel", "district", "tag")},
+        "by": breakdowns(maker, period),
         "units": by_unit(maker, period, UNIT_COLUMNS),
         "months": [_month(maker, f"{period.key}-{month:02d}") for month in MONTHS],
         "scores": found,
@@ -109,7 +109,7 @@ def _excluded(maker: Maker, period: Period) -> Figures:
         AssessmentMark.decided_at < period.ends,
     )  # fmt: skip
     number = maker.session.scalars(select(func.count(AssessmentMark.ticket_id.distinct())).where(*marks)).one()
-    return {"n": number, "of": of(tally(maker.session, [BY_CODE["answered"]], period), "answered").base}
+    return {"n": number, "of": of(maker.whole(period), "answered").base}
 
 
 def sheet(figures: Figures) -> Sheet:

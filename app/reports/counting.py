@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, o
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.visitors import iterate
 
-from app.reports.indicators import Grain, Indicator, rows_of, ticket_of, unit_of
+from app.reports.indicators import Condition, Grain, Indicator, rows_of, ticket_of, unit_of
 from app.reports.layout import percent
 from app.reports.periods import Period
 from app.tickets.lifecycle import State
@@ -71,6 +71,28 @@ def tally(
     return found
 
 
+def shares(session: Session, indicator: Indicator, period: Period) -> dict[str, dict[str, int]]:
+    """Return how many work orders a count comes to by type, channel, district and tag: axis, then key ("" is unknown).
+
+    One pass over the period's rows for all four: they are read once and added up here.
+    """
+    columns = [column.expression for column in AXES.values()]
+    query = select(*columns, func.count()).where(ripe(indicator, period), indicator.within(period), ordinary())
+    found: dict[str, dict[str, int]] = {axis: defaultdict(int) for axis in AXES}
+    for *kinds, number in session.execute(query.group_by(*columns)):
+        for axis, key in zip(AXES, kinds, strict=True):
+            found[axis][key or WHOLE] += number
+    return found
+
+
+def total(tallies: Tallies) -> Tallies:
+    """Return what tallies by one axis come to together: the keys part the rows, so their sum is the whole."""
+    found: Tallies = {}
+    for (code, _), each in tallies.items():
+        found[code, WHOLE] = found.get((code, WHOLE), NONE) + each
+    return found
+
+
 def whole(halves: int) -> int | float:
     """Return halves as ones: 5 as 2.5, 4 as 2."""
     return halves / 2 if halves % 2 else halves // 2
@@ -80,16 +102,27 @@ def _query(
     grain: Grain, members: Sequence[Indicator], period: Period, axis: str, also: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
     key = (unit_of(grain) if axis == "unit" else AXES[axis]).expression if axis else literal(WHOLE)
-    columns: list[Any] = []
-    for indicator in members:
-        base = ripe(indicator, period)
-        columns += [func.sum(case((base, indicator.halves(period)), else_=0)), _sum(base)]
+    # What several indicators ask of a row is asked once: some of it looks into another table.
+    bases = {_base_key(each): ripe(each, period) for each in members}
+    names = {asked: f"base{index}" for index, asked in enumerate(bases)}
+    halves = [each.halves(period).label(f"halves{index}") for index, each in enumerate(members)]
+    columns = [key.label("key"), *(base.label(names[asked]) for asked, base in bases.items()), *halves]
     where = (members[0].within(period), *also)
     # Joining every work order to count parts by what stands on the parts costs three times the counting.
-    needed = any(reads_ticket(each) for each in (key, *columns, *where))
+    needed = any(reads_ticket(each) for each in (*columns, *where))
     rows = rows_of(grain, with_ticket=needed)
-    query = select(key, *columns).select_from(rows).where(*where, ordinary() if needed else not_special(grain))
-    return query.group_by(key) if axis else query
+    judged = select(*columns).select_from(rows).where(*where, ordinary() if needed else not_special(grain))
+    row = judged.cte("judged").prefix_with("MATERIALIZED", dialect="postgresql").c
+    sums: list[Any] = []
+    for index, indicator in enumerate(members):
+        base = row[names[_base_key(indicator)]]
+        sums += [func.sum(case((base, row[f"halves{index}"]), else_=0)), func.sum(case((base, 1), else_=0))]
+    query = select(row["key"], *sums)
+    return query.group_by(row["key"]) if axis else select(literal(WHOLE), *sums)
+
+
+def _base_key(indicator: Indicator) -> tuple[Condition, int]:
+    return indicator.base, indicator.ripe_days
 
 
 def special() -> Select[int]:
@@ -107,10 +140,6 @@ def not_special(grain: Grain) -> ColumnElement[bool]:
 def reads_ticket(expression: ColumnElement[Any]) -> bool:
     """Whether an expression asks for a column of the row's own ticket."""
     return any(getattr(each, "table", None) is Ticket.__table__ for each in iterate(expression))
-
-
-def _sum(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-    return func.sum(case((condition, 1), else_=0))
 
 
 def ripe(indicator: Indicator, period: Period) -> ColumnElement[bool]:
@@ -151,8 +180,3 @@ def link(indicator: str, period: Period, part: str = "base", **axes: str) -> str
 def of(tallies: Tallies, code: str, key: str = WHOLE) -> Tally:
     """Return a tally; nothing counted is 0 of 0."""
     return tallies.get((code, key), NONE)
-
-
-def keys(tallies: Tallies) -> list[str]:
-    """Return the keys that occur, in order."""
-    return sorted({key for _, key in tallies if key})

@@ -6,15 +6,15 @@ Nothing here depends on the moment of making: the same period from the same data
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.clock import spoken
 from app.reports.catalogue import BY_CODE, INDICATORS
-from app.reports.counting import Tally, keys, link, of, tally
+from app.reports.counting import Tallies, Tally, link, of, shares, tally, total
 from app.reports.periods import CutOffs, Period, before, year_before
 from app.rulebook.shapes import Rulebook
 from app.sla.calendar import WorkingCalendar
@@ -25,12 +25,26 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Maker:
-    """What figures are made with: a session, the rules, the calendar and where periods are cut."""
+    """What figures are made with: a session, the rules, the calendar and where periods are cut.
+
+    Each period is counted once, by unit, for all that a report says of it: whole, before, a year before and by unit.
+    """
 
     session: Session
     rulebook: Rulebook
     calendar: WorkingCalendar
     cuts: CutOffs
+    counted: dict[Period, Tallies] = field(default_factory=dict, compare=False)
+
+    def by_unit(self, period: Period) -> Tallies:
+        """Return every indicator by unit; the key "" holds what no unit has."""
+        if period not in self.counted:
+            self.counted[period] = tally(self.session, INDICATORS, period, "unit")
+        return self.counted[period]
+
+    def whole(self, period: Period) -> Tallies:
+        """Return every indicator of the whole city."""
+        return total(self.by_unit(period))
 
 
 def canonical(figures: Figures) -> str:
@@ -73,7 +87,7 @@ def value(code: str, found: Tally, period: Period, **axes: str) -> Figures:
 def headline(maker: Maker, period: Period) -> Figures:
     """Return every indicator with the period before (环比) and the same a year before (同比)."""
     earlier, last_year = before(period, maker.cuts), year_before(period, maker.cuts)
-    tallies = [tally(maker.session, INDICATORS, each) for each in (period, earlier, last_year)]
+    tallies = [maker.whole(each) for each in (period, earlier, last_year)]
     return {
         indicator.code: {
             name: value(indicator.code, of(found, indicator.code), each)
@@ -85,25 +99,31 @@ def headline(maker: Maker, period: Period) -> Figures:
     }
 
 
-def breakdown(maker: Maker, period: Period, axis: str) -> list[Figures]:
-    """Return how many appeals came by type, channel, district or tag, most first, with the period before."""
-    received = [BY_CODE["received"]]
-    earlier = before(period, maker.cuts)
-    now, then = tally(maker.session, received, period, axis), tally(maker.session, received, earlier, axis)
+def breakdowns(maker: Maker, period: Period) -> dict[str, list[Figures]]:
+    """Return how many appeals came by type, channel, district and tag, most first, with the period before."""
+    received = BY_CODE["received"]
+    now = shares(maker.session, received, period)
+    then = shares(maker.session, received, before(period, maker.cuts))
+    return {axis: _breakdown(axis, now[axis], then[axis], period) for axis in now}
+
+
+def _breakdown(axis: str, now: dict[str, int], then: dict[str, int], period: Period) -> list[Figures]:
     rows = [
         {
-            "key": key, "now": of(now, "received", key).base, "before": of(then, "received", key).base,
+            "key": key,
+            "now": now.get(key, 0),
+            "before": then.get(key, 0),
             "link": link("received", period, **{axis: key}),
         }
-        for key in {*keys(now), *keys(then), *([""] if ("received", "") in now else [])}
-    ]  # fmt: skip
+        for key in {*now, *(key for key in then if key)}
+    ]
     return sorted(rows, key=lambda row: (-int(row["now"]), str(row["key"])))
 
 
-def by_unit(maker: Maker, period: Period, codes: Sequence[str], *also: ColumnElement[bool]) -> dict[str, Figures]:
+def by_unit(maker: Maker, period: Period, codes: Sequence[str]) -> dict[str, Figures]:
     """Return figures by unit; the key "" holds what no unit has (not sent out yet, or settled by the hotline itself)."""
-    found = tally(maker.session, [BY_CODE[code] for code in codes], period, "unit", *also)
-    units = sorted({key for _, key in found})
+    found = maker.by_unit(period)
+    units = sorted({key for code, key in found if code in codes})
     return {unit: {code: value(code, of(found, code, unit), period, unit=unit) for code in codes} for unit in units}
 
 

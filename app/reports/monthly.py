@@ -7,7 +7,7 @@ from sqlalchemy import select
 from app.reports import lists
 from app.reports.catalogue import BY_CODE
 from app.reports.counting import of, tally
-from app.reports.figures import Figures, Maker, breakdown, by_unit, head, headline, value
+from app.reports.figures import Figures, Maker, breakdowns, by_unit, head, headline, value
 from app.reports.layout import Cell, Section, Sheet, Table, change, count, points, words
 from app.reports.periods import Period, before
 from app.reports.scoring import ranked, scores
@@ -44,15 +44,14 @@ def build(maker: Maker, period: Period) -> Figures:
     """Return the month's figures."""
     found = scores(maker, period)
     earlier = before(period, maker.cuts)
-    once = BY_CODE["once_rate"]
     return head(maker, period) | {
         "headline": headline(maker, period),
         # What was first answered a month earlier has had its 30 days by now.
         "once_before": {
             "title": earlier.title,
-            **value("once_rate", of(tally(maker.session, [once], earlier), "once_rate"), earlier),
+            **value("once_rate", of(maker.whole(earlier), "once_rate"), earlier),
         },
-        "by": {axis: breakdown(maker, period, axis) for axis in ("type", "channel", "district", "tag")},
+        "by": breakdowns(maker, period),
         "hot": _hot_units(maker, period),
         "units": by_unit(maker, period, UNIT_COLUMNS),
         "scores": found,

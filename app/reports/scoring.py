@@ -63,7 +63,8 @@ def tallies(maker: Maker, period: Period) -> dict[str, dict[str, Tally]]:
         alike[weight.without_types, weight.without_tags].append(weight)
     for weights in alike.values():
         wanted = [BY_CODE[code] for code in dict.fromkeys(weight.indicator for weight in weights)]
-        counted = tally(maker.session, wanted, period, "unit", *left_out(weights[0]))
+        apart = left_out(weights[0])
+        counted = tally(maker.session, wanted, period, "unit", *apart) if apart else maker.by_unit(period)
         for (code, unit), each in counted.items():
             if unit:
                 found[unit] |= {weight.code: each for weight in weights if weight.indicator == code}
@@ -97,9 +98,9 @@ def scores(maker: Maker, period: Period) -> dict[str, dict[str, Any]]:
     """Return every unit's score with its parts, its group, and how many parts it was sent."""
     rules = maker.rulebook.assessment
     counted = tallies(maker, period)
-    sent = tally(maker.session, [BY_CODE["dispatched"]], period, "unit")
+    sent = maker.by_unit(period)
     found = {}
-    for unit in sorted({*counted, *(key for _, key in sent if key)}):
+    for unit in sorted({*counted, *(key for code, key in sent if key and code == "dispatched")}):
         volume = of(sent, "dispatched", unit).base
         result = score(rules, counted.get(unit, {}))
         found[unit] = {

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.reports import lists
 from app.reports.catalogue import BY_CODE
-from app.reports.counting import keys, of, tally
-from app.reports.figures import Figures, Maker, breakdown, by_unit, head, headline, weeks_known
+from app.reports.counting import shares
+from app.reports.figures import Figures, Maker, breakdowns, by_unit, head, headline, weeks_known
 from app.reports.layout import Chart, ChartKind, Section, Sheet, Table, change, count, words
 from app.reports.periods import Period, Span
 from app.reports.rising import WEEKS, rises
@@ -38,7 +38,7 @@ def build(maker: Maker, period: Period) -> Figures:
     session = maker.session
     return head(maker, period) | {
         "headline": headline(maker, period),
-        "by": {axis: breakdown(maker, period, axis) for axis in ("type", "channel", "district", "tag")},
+        "by": breakdowns(maker, period),
         "units": by_unit(maker, period, UNIT_COLUMNS),
         "times": handling(session, period, maker.calendar),
         "rising": _rising(maker, period),
@@ -55,12 +55,12 @@ def build(maker: Maker, period: Period) -> Figures:
 def _rising(maker: Maker, period: Period) -> list[Figures]:
     weeks = weeks_known(maker.session, period, WEEKS)
     earlier = Period(period.begins - timedelta(weeks=weeks), period.begins, Span.WEEK, period.key)
-    received = [BY_CODE["received"]]
+    received = BY_CODE["received"]
     found = []
+    now = shares(maker.session, received, period)
+    then = shares(maker.session, received, earlier) if weeks else {}
     for axis in ("tag", "district"):
-        now = tally(maker.session, received, period, axis)
-        then = tally(maker.session, received, earlier, axis) if weeks else {}
-        counts = [{key: of(each, "received", key).base for key in keys(each)} for each in (now, then)]
+        counts = [{key: number for key, number in each.get(axis, {}).items() if key} for each in (now, then)]
         found += [{"axis": axis, **_plain(asdict(rise))} for rise in rises(counts[0], counts[1], weeks)]
     return found
 

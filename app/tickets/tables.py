@@ -19,11 +19,15 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
 from app.tickets.sealed import Sealed
+
+# The few events that a figure asks every answered work order for.
+SENT_BACK = text("kind = 'sent_back'")
 
 
 class Ticket(Base):
@@ -130,6 +134,8 @@ class TicketParty(Base):
     contact_email: Mapped[str] = mapped_column(Text)
     address: Mapped[str] = mapped_column(Text)
 
+    __table_args__ = (Index(None, "ticket_id", "enterprise_group"),)  # figures read no more of the wide row
+
 
 class TicketText(Base):
     """What was said: free text, which may hold personal data; sealed, apart from the facts.
@@ -226,6 +232,13 @@ class TicketEvent(Base):
     payload: Mapped[str] = mapped_column(Text)
     prev_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index(
+            "ix_ticket_event_sent_back", "ticket_month", "ticket_id",
+            postgresql_where=SENT_BACK, sqlite_where=SENT_BACK,
+        ),
+    )  # fmt: skip
 
 
 class TicketNote(Base):
