@@ -6,6 +6,7 @@ take turns inside the process. PostgreSQL: psycopg 3 with a bounded pool.
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     DateTime,
@@ -29,7 +31,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -43,6 +45,7 @@ WRITER_WAIT_SECONDS = 30.0
 POSTGRES_LOCK_TIMEOUT_MS = 10_000
 # A server that has gone without a word is noticed by these, not by the operating system's two hours.
 POSTGRES_REACHING = {"connect_timeout": 5, "keepalives_idle": 30, "keepalives_interval": 5, "tcp_user_timeout": 30_000}
+UNASKED_SECONDS = 1.0
 # SQLite's and PostgreSQL's own words for a full disk.
 FULL = frozenset({"SQLITE_FULL", "53100"})
 # Compiling a report's many conditions costs more than it saves; its sorts and hashes fit in memory; and no disk of today
@@ -174,13 +177,25 @@ class Database:
             _make_parent(self.url.database)
             self.reader = _sqlite_engine(url, "BEGIN", pool_size)
             self.writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1)
+            self._glancer = self.reader
         else:
             self.reader = self.writer = _postgres_engine(url, pool_size, statement_seconds)
+            self._glancer = self.reader.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Give a session for reading; whatever it changed is thrown away."""
         with Session(self.reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """Give a session for a few short readings on a busy path; nothing may be streamed or changed in it.
+
+        PostgreSQL gives each statement its own view of what is committed in `read` too; here it is not asked to begin and
+        end a transaction around them, which takes as long as the readings.
+        """
+        with Session(self._glancer, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -245,10 +260,23 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
 
 def _postgres_engine(url: str, pool_size: int, statement_seconds: int) -> Engine:
     options = f"{POSTGRES_OPTIONS} -c statement_timeout={statement_seconds * 1000}"
-    return create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=5,
-        pool_pre_ping=True,
-        connect_args={"options": options, **POSTGRES_REACHING},
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=5, connect_args={"options": options, **POSTGRES_REACHING}
     )
+
+    @event.listens_for(engine, "checkin")
+    def on_checkin(_connection: Any, record: Any) -> None:
+        record.info["left_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        # One that was in use a moment ago need not be asked whether it lives: under load that is a question for each request.
+        left_at = record.info.get("left_at")
+        if left_at is None or time.monotonic() - left_at < UNASKED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
+
+    return engine

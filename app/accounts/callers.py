@@ -45,7 +45,7 @@ def admit(database: Database, token: str, idle: timedelta) -> Caller:
     Raises:
         UnauthenticatedError: unknown, expired, left idle or revoked.
     """
-    with database.read() as session:
+    with database.glance() as session:
         known = _recognise(session, token, idle)
     if known.noted_at is None or known.noted_at < clock.now() - NOTED_EVERY:
         _note_use(database, known)

@@ -145,17 +145,14 @@ class Classifier:
         best = int(units.argmax())
         tag = int(np.where(self._units.of_class == best, tags, -1.0).argmax())
         shown = tags * self._scale_of_tags(units, tags)
-        ranked = np.argsort(-units, kind="stable")
-        second = float(units[ranked[1]]) if len(ranked) > 1 else 0.0
+        ranked = _best_first(units)
+        second = ranked[1][1] if len(ranked) > 1 else 0.0
         label = self._tag.labels[tag]
         kind, kind_sure = self._best_kind(scores)
         urgent_sure = float(self._urgent.probabilities(scores)[1]) if self._urgent else 0.0
         return Prediction(
-            candidates=tuple(
-                Candidate(self._tag.labels[number], float(shown[number]))
-                for number in np.argsort(-shown, kind="stable")
-            ),
-            units=tuple((self._units.groups[number], float(units[number])) for number in ranked),
+            candidates=tuple(Candidate(self._tag.labels[number], sure) for number, sure in _best_first(shown)),
+            units=tuple((self._units.groups[number], sure) for number, sure in ranked),
             tag=label, confidence=confidence, margin=confidence - second, terms=self._terms(row, tag),
             kind=kind, kind_confidence=kind_sure,
             urgent=bool(self._urgent and urgent_sure >= self._urgent.threshold), urgent_confidence=urgent_sure,
@@ -248,6 +245,12 @@ def spread(shares: Numbers, confidence: float) -> Numbers:
         left -= found[place]
         rest -= shares[place]
     return found
+
+
+def _best_first(shares: Numbers) -> list[tuple[int, float]]:
+    """Return the places of shares and the shares, the largest first."""
+    order = np.argsort(-shares, kind="stable")
+    return list(zip(order.tolist(), shares[order].tolist(), strict=True))
 
 
 def _says_enough(text: str) -> bool:

@@ -3,13 +3,13 @@
 import hashlib
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import clock
 from app.edge.peers import address_of, bucket_of
+from app.edge.windows import Windows
 from app.errors import TooManyRequestsError
 from app.settings import Settings
 from app.web import problem
@@ -45,7 +45,7 @@ class RateLimit:
         self._by_address = RateLimitItemPerMinute(max(settings.rate_address_per_minute, 1))
         self._counts_callers = settings.rate_per_minute > 0
         self._counts_addresses = settings.rate_address_per_minute > 0
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(Windows())
         self._proven: dict[str, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -172,8 +172,10 @@ def _bureau_names(unit: Unit) -> set[str]:
 
 def fold(text: str) -> str:
     """Return text with invisible characters and breaks inside Chinese words taken out, so that no name hides behind one."""
-    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    return BROKEN.sub("", visible).strip()
+    # Few characters occur in a text, and hardly ever one of these.
+    for char in {each for each in set(text) if unicodedata.category(each) == "Cf"}:
+        text = text.replace(char, "")
+    return BROKEN.sub("", text).strip()
 
 
 def complains_of_unnamed_body(text: str) -> bool:

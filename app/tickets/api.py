@@ -63,8 +63,11 @@ Key = Annotated[
 ]  # fmt: skip
 
 
-def office_of(request: Request) -> Office:
-    """Return the application's office."""
+async def office_of(request: Request) -> Office:
+    """Return the application's office.
+
+    A coroutine only so that the framework does not send so small a thing to another thread.
+    """
     office: Office = request.app.state.office
     return office
 
@@ -117,7 +120,7 @@ def preview(
             *office.sealer.find_keys(form.enterprise.credit_code),
         )
     )
-    with office.database.read() as session:
+    with office.database.glance() as session:
         return advice.preview(session, caller, form, judged, judgement, office.desk, known_by)
 
 
@@ -144,7 +147,7 @@ def submit(
 def _find_repeat(request: Request, caller: Caller, repeat: RepeatKey | None) -> Stored | None:
     if repeat is None:
         return None
-    with database_of(request).read() as session:
+    with database_of(request).glance() as session:
         return submission.find_repeat(session, caller, repeat)
 
 
@@ -206,7 +209,7 @@ def list_tickets(
     wanted = queries.ListFilter(
         state, tag, code, urgent, channel, external_number, kind, place, hardness, reworked, returned, updated_since
     )
-    with office.database.read() as session:
+    with office.database.glance() as session:
         return assembly.ticket_page(queries.tickets(session, caller, wanted, cursor, limit), rulebook)
 
 
@@ -217,7 +220,7 @@ def search_tickets(
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
     """Tickets that hold every word (number, title, masked content), or whose enterprise has that name; newest first."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         page = search.search(session, caller, q, office.sealer, cursor, limit)
         return assembly.ticket_page(page, office.desk.rulebook)
 
@@ -228,7 +231,7 @@ def list_triage(
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
     """Tickets that wait for a dispatcher, the one due first first."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         page = queries.triage(session, caller, cursor, limit)
         return assembly.ticket_page(page, office.desk.rulebook)
 
@@ -241,7 +244,7 @@ def list_overdue(
     """Every ticket with something past its time, unsigned and unassigned ones included, the longest overdue first."""
     rulebook, moment = office.desk.rulebook, clock.now()
     code = find_unit(unit, rulebook, "?unit").code if unit else None
-    with office.database.read() as session:
+    with office.database.glance() as session:
         page = queries.overdue(session, caller, code, cursor, limit)
         holders = queries.late_holders(session, [row[0].id for row in page.rows], moment)
         return assembly.overdue_page(page, holders, moment, rulebook)
@@ -256,7 +259,7 @@ def list_due_soon(
     """Tickets whose next obligation falls due within some hours, the first first; `overdue_minutes` is negative."""
     rulebook, moment, ahead = office.desk.rulebook, clock.now(), timedelta(hours=hours)
     code = find_unit(unit, rulebook, "?unit").code if unit else None
-    with office.database.read() as session:
+    with office.database.glance() as session:
         page = queries.overdue(session, caller, code, cursor, limit, ahead)
         holders = queries.late_holders(session, [row[0].id for row in page.rows], moment + ahead)
         return assembly.overdue_page(page, holders, moment, rulebook)
@@ -265,7 +268,7 @@ def list_due_soon(
 @router.get("/stuck", summary="卡住清单")
 def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
     """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         return assembly.stuck_view(stuck(session, caller), office.desk.rulebook)
 
 
@@ -279,7 +282,7 @@ def read_desk(
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
     """Tickets for which the hotline itself owes a step (派单、审核、回访 …), what is due first first."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         page = queries.desk(session, caller, step, cursor, limit)
         return assembly.ticket_page(page, office.desk.rulebook)
 
@@ -304,7 +307,7 @@ def read_queue(
     """What a unit has to do, what is due first first; with `updated_since`, what changed, oldest change first."""
     code = _queue_unit(unit, caller, office.desk.rulebook)
     wanted = queries.QueueFilter(state, tag, due_before, urgent, role, updated_since, order, due_from, rework, due_of)
-    with office.database.read() as session:
+    with office.database.glance() as session:
         page = queries.queue(session, caller, code, wanted, cursor, limit)
         numbers = queries.queue_counts(session, code) if counts else None
         return assembly.queue_page(code, page, numbers, clock.now(), office.desk.rulebook)
@@ -356,7 +359,7 @@ def read_ticket(
     number: Number, response: Response, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> TicketView:
     """Where the ticket is, who has it, since when, why them, until when, and what happens next."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         return seen(session, number, response, office, caller)
 
 
@@ -365,7 +368,7 @@ def read_routing(
     number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> RoutingView:
     """The explanation in Chinese, and every judgement with its versions."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         ticket, rows = queries.judgements(session, number, caller)
         turn = advice.turn_of(session, ticket, office.desk)
         return assembly.routing_view(ticket, rows, office.desk.rulebook, clock.today(), turn)
@@ -378,7 +381,7 @@ def read_similar(
     limit: Annotated[int, Query(ge=1, le=50, description="最多几件")] = advice.SIMILAR_SHOWN,
 ) -> SimilarPage:  # fmt: skip
     """Tickets like this one, for joining (并案) and to spot repeats: the same enterprise's first, then the city's."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         return advice.similar_page(session, caller, number, office.desk, days, limit)
 
 
@@ -387,6 +390,6 @@ def read_events(
     number: Number, office: OfficeOf, caller: Annotated[Caller, Depends(Watched(Verb.TICKET_READ))]
 ) -> list[EventView]:
     """Everything that happened to the ticket, in order; the hotline's own staff see the reasons people wrote."""
-    with office.database.read() as session:
+    with office.database.glance() as session:
         history = queries.history(session, number, caller)
         return assembly.event_views(history, caller, office.sealer)

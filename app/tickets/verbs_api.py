@@ -88,7 +88,12 @@ class Desktop:
             return seen(session, self.number, self.response, self.office, caller)
 
 
-At = Annotated[Desktop, Depends()]
+async def at_hand(number: Number, response: Response, office: OfficeOf, if_match: IfMatch = None) -> Desktop:
+    """Return what a verb has at hand; a coroutine, for it needs no thread."""
+    return Desktop(number, response, office, if_match)
+
+
+At = Annotated[Desktop, Depends(at_hand)]
 
 
 # 集中受理

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from itertools import islice
 
 from app import clock
 from app.routing.engine import Assignment, Evidence
@@ -173,14 +174,17 @@ def _runners_up(judged: Judged, rulebook: Rulebook) -> list[CandidateView]:
     if judged.prediction is None:
         return []
     chosen = judged.tag.code if judged.tag and judged.is_auto else ""
-    views = [
+    others = (
+        (item, tag)
+        for item in judged.prediction.candidates
+        if (tag := rulebook.tag_by_code.get(item.tag)) and item.tag != chosen
+    )
+    return [
         CandidateView(
             tag=item.tag, tag_name=tag.name, unit=rulebook.short(tag.lead), confidence=round(item.confidence, 4)
         )
-        for item in judged.prediction.candidates
-        if (tag := rulebook.tag_by_code.get(item.tag)) and item.tag != chosen
+        for item, tag in islice(others, RUNNERS_UP)
     ]
-    return views[:RUNNERS_UP]
 
 
 def _place(judged: Judged, rulebook: Rulebook) -> PlaceView:
