@@ -175,8 +175,11 @@ def last_finished(session: Session) -> dict[str, datetime]:
     return {kind: moment for kind, moment in session.execute(statement) if moment}
 
 
-def count_unfinished(session: Session) -> dict[str, int]:
-    """Return how many periods of each kind were begun and are not done, those given up included."""
-    open_ = JobRun.status.in_((RUNNING, FAILED))
-    statement = select(JobRun.kind, func.count()).where(open_).group_by(JobRun.kind)
-    return {kind: count for kind, count in session.execute(statement)}  # noqa: C416  as above
+def open_runs(session: Session) -> list[JobRun]:
+    """Return every run that was begun and is not done, the oldest period first."""
+    return list(session.scalars(select(JobRun).where(JobRun.status.in_((RUNNING, FAILED))).order_by(JobRun.due_at)))
+
+
+def known(session: Session, kind: str, periods: list[str]) -> set[str]:
+    """Return which of these periods of a kind are on record."""
+    return set(session.scalars(select(JobRun.period).where(JobRun.kind == kind, JobRun.period.in_(periods))))

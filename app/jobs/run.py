@@ -72,7 +72,7 @@ class Runner:
         now = clock.now()
         with self.office.database.read() as session:
             again, last = ledger.unfinished(session, job.kind), ledger.last_due(session, job.kind)
-        wanted = [*(_whole(job, slot) for slot in again), *_fresh(job, last, now)]
+        wanted = [*(_whole(job, slot) for slot in again), *fresh(job, last, now)]
         over = [slot for slot in wanted if slot.until and slot.until < now]
         if over:
             with self.office.database.write() as session:
@@ -151,7 +151,7 @@ class Runner:
         return found
 
 
-def _fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
+def fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
     """Return the slots that have come due since the newest on record; of an empty ledger only the newest."""
     if last is not None:
         return list(job.slots(last, now))
