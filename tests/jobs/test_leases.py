@@ -1,11 +1,12 @@
 """The lease of a run holds for as long as its process works on it, and no longer."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.database import Database, DatabaseBusyError
+from app.jobs import ledger
 from app.jobs.catalogue import make_runner
 from app.jobs.run import Job, Prepared, Progress, Runner
 from app.jobs.schedule import Slot
 from app.settings import Settings
 from app.tickets.office import Office
 from tests.builders import Hotline
+from tests.command import hotline_command
+from tests.process.killing import environment_of
 
 LEASE = timedelta(seconds=0.6)
 PERIOD = "2026-W45"
@@ -90,3 +94,21 @@ def test_a_job_whose_process_died_is_taken_over_when_its_lease_is_over(
     assert other.run_slot(well, slot)
     run = hotline.get("admin", "/jobs/history").json()[0]
     assert (run["period"], run["status"], run["attempts"]) == (PERIOD, "完成", 2)
+
+
+def test_the_history_says_who_has_a_run_and_until_when(hotline: Hotline, office: Office, slot: Slot) -> None:
+    runner, seen = make_runner(office), list[dict[str, Any]]()
+
+    def looks(*_: Any) -> Prepared:
+        seen.extend(hotline.get("admin", "/jobs/history").json())
+        raise OSError("No space left on device")
+
+    began = clock.now()
+    runner.run_slot(replace(runner.find("weekly_report"), prepare=looks), slot)
+    held, failed = seen[0], hotline.get("admin", "/jobs/history").json()[0]
+    assert (held["status"], held["owner"], failed["owner"]) == ("进行中", runner.owner, runner.owner)
+    until, again = (datetime.fromisoformat(run["lease_until"]) - began for run in (held, failed))
+    assert timedelta(0) <= until - ledger.LEASE < timedelta(minutes=1)
+    assert timedelta(0) <= again - ledger.FIRST_WAIT < timedelta(minutes=1)
+    told = hotline_command(("jobs", "history"), {**os.environ, **environment_of(office.settings)}).stdout
+    assert f"{runner.owner}，{clock.spoken(began + again)} 起再试" in told
