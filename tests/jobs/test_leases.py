@@ -24,7 +24,7 @@ from tests.builders import Hotline
 from tests.command import hotline_command
 from tests.process.killing import environment_of
 
-LEASE = timedelta(seconds=0.6)
+LEASE = timedelta(seconds=0.8)
 PERIOD = "2026-W45"
 
 
