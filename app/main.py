@@ -21,7 +21,7 @@ from app.accounts.oidc import make_provider
 from app.accounts.staff_api import Places
 from app.edge.install import install_edge
 from app.jobs import api as jobs_api
-from app.jobs import worker
+from app.jobs import stuck_api, worker
 from app.metrics import add_metrics
 from app.notify import api as notify_api
 from app.reminders import api as reminders_api
@@ -103,6 +103,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(audit_api.router)
     app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
     app.include_router(tickets_api.router)
+    app.include_router(stuck_api.router)
     app.include_router(verbs_api.router)
     app.include_router(privacy_api.router)
     app.include_router(saved_api.router)

@@ -20,6 +20,7 @@ from app.classify.drift import drift
 from app.edge.peers import require_metrics_reader
 from app.jobs import ledger
 from app.jobs.catalogue import make_runner
+from app.jobs.standing import standings
 from app.notify.deliver import oldest_due, waiting
 from app.tickets.lifecycle import State
 from app.tickets.office import Office
@@ -46,6 +47,8 @@ OUTBOX_OLDEST = _gauge("outbox_oldest_seconds", "现在就该送出的通知中�
 OUTBOX_DEAD = _gauge("outbox_dead", "推送失败已放弃的通知数")
 JOB_AGE = _gauge("job_finished_age_seconds", "各作业最近一期完成至今的秒数；从未完成为 NaN", "kind")
 JOB_UNFINISHED = _gauge("job_unfinished", "各作业已开始而没有完成的期数（进行中或失败）", "kind")
+JOB_FAILED = _gauge("job_failed", "各作业失败了或做它的进程中断了、等着再试的期数", "kind")
+JOB_LATE = _gauge("job_late_seconds", "各作业最早一期到期而没有完成的已过的秒数；没有为 0", "kind")
 MODEL_DRIFT = _gauge("model_drift", "近期把握与模型检验时的偏离（PSI，0.25 以上应检查模型）")
 
 
@@ -127,11 +130,14 @@ def _outbox(session: Session, office: Office) -> None:
 
 
 def _jobs(session: Session, office: Office) -> None:
-    finished, unfinished = ledger.last_finished(session), ledger.count_unfinished(session)
-    for job in make_runner(office).jobs:
-        moment = finished.get(job.kind)
-        JOB_AGE.labels(job.kind).set(_seconds_since(moment) if moment else math.nan)
-        JOB_UNFINISHED.labels(job.kind).set(unfinished.get(job.kind, 0))
+    finished, now = ledger.last_finished(session), clock.now()
+    for found in standings(session, make_runner(office).jobs):
+        kind = found.job.kind
+        moment = finished.get(kind)
+        JOB_AGE.labels(kind).set(_seconds_since(moment) if moment else math.nan)
+        JOB_UNFINISHED.labels(kind).set(len(found.open))
+        JOB_FAILED.labels(kind).set(len(found.failed))
+        JOB_LATE.labels(kind).set(found.late_seconds(now))
 
 
 def _model(session: Session, office: Office) -> None:

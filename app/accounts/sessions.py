@@ -7,19 +7,23 @@ and an idle one since the last request. That a session was used is noted some mi
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import Caller, Role
 from app.accounts.tables import AccessToken, Staff
 from app.accounts.tokens import SESSION, digest, new_token
+from app.database import UtcTime
 from app.errors import NotFoundError
 from app.paging import Page, cut, decode_cursor
 
 NOTED_EVERY = timedelta(minutes=3)
 KEPT_DAYS = 30
+Moment = datetime | BindParameter[datetime]
 AGENT_CHARS = 80
 # What a browser's name is made of; anything else in it was put there by somebody.
 NOT_AGENT = re.compile(r"[^A-Za-z0-9 ._/();:,+-]")
@@ -80,16 +84,8 @@ class Known:
 def recognise_staff(session: Session, token: str, idle: timedelta | None) -> Known | None:
     """Return whom a session's token stands for, in one indexed query; None: unknown, ended or left idle."""
     now = clock.now()
-    # Columns, not the entity: this runs before every request.
-    statement = (
-        select(
-            Staff.id, Staff.name, Staff.role, Staff.unit, Staff.takes_special, Staff.must_change, AccessToken.via,
-            AccessToken.id.label("session_id"), AccessToken.last_seen_at,
-        )
-        .join(AccessToken, AccessToken.staff_id == Staff.id)
-        .where(AccessToken.token_sha256 == digest(token), *_live(now, idle), Staff.active.is_(True))
-    )  # fmt: skip
-    row = session.execute(statement).one_or_none()
+    asked = {"token": digest(token), "now": now, "since": now - idle if idle is not None else now}
+    row = session.execute(_recognising(idle is not None), asked).one_or_none()
     if row is None:
         return None
     caller = Caller(
@@ -97,6 +93,23 @@ def recognise_staff(session: Session, token: str, idle: timedelta | None) -> Kno
         session=row.session_id, must_change=row.must_change and row.via == "password",
     )  # fmt: skip
     return Known(caller, row.last_seen_at)
+
+
+@cache
+def _recognising(ends_idle: bool) -> Select[*tuple[Any, ...]]:
+    """Return the query of a token's bearer, made once: it runs before every request. Columns, not the entity, for the same."""
+    now, since = (bindparam(name, type_=UtcTime) for name in ("now", "since"))
+    return (
+        select(
+            Staff.id, Staff.name, Staff.role, Staff.unit, Staff.takes_special, Staff.must_change, AccessToken.via,
+            AccessToken.id.label("session_id"), AccessToken.last_seen_at,
+        )
+        .join(AccessToken, AccessToken.staff_id == Staff.id)
+        .where(
+            AccessToken.token_sha256 == bindparam("token"), *_live(now, since if ends_idle else None),
+            Staff.active.is_(True),
+        )
+    )  # fmt: skip
 
 
 def note_use(session: Session, caller: Caller) -> None:
@@ -108,10 +121,11 @@ def note_use(session: Session, caller: Caller) -> None:
     session.execute(statement.values(last_seen_at=now))
 
 
-def _live(now: datetime, idle: timedelta | None) -> list[ColumnElement[bool]]:
+def _live(now: Moment, since: Moment | None) -> list[ColumnElement[bool]]:
+    """Return the conditions of a session that is good now and was used since, where that is asked."""
     conditions: list[ColumnElement[bool]] = [AccessToken.revoked_at.is_(None), AccessToken.expires_at > now]
-    if idle is not None:
-        conditions.append(AccessToken.last_seen_at > now - idle)
+    if since is not None:
+        conditions.append(AccessToken.last_seen_at > since)
     return conditions
 
 
@@ -136,7 +150,8 @@ def live_sessions(
         cursor: of the page before.
         limit: rows on a page.
     """
-    statement = _lines().where(*_live(clock.now(), idle), Staff.active.is_(True))
+    now = clock.now()
+    statement = _lines().where(*_live(now, now - idle), Staff.active.is_(True))
     if staff is not None:
         statement = statement.where(AccessToken.staff_id == staff)
     if login is not None:

@@ -17,6 +17,7 @@ from app.errors import InvalidInputError
 from app.jobs import ledger
 from app.jobs.catalogue import make_runner
 from app.jobs.schedule import coming, newest
+from app.jobs.tables import JobRun
 from app.reports import queries, render
 from app.reports.periods import Span
 from app.settings import load_settings
@@ -70,12 +71,24 @@ def run(
 @jobs_app.command("history")
 def history(kind: Annotated[str | None, typer.Argument(help="作业；不填为全部")] = None) -> None:
     """最近的运行记录。"""
-    office, table = open_office(load_settings()), Table("作业", "期次", "状态", "次数", "完成时间", "结果或原因")
+    office = open_office(load_settings())
+    table = Table("作业", "期次", "状态", "次数", "完成时间或进度", "由谁，到何时", "结果或原因")
     with office.database.read() as session:
         for row in ledger.history(session, kind, 50):
             done = clock.spoken(row.finished_at) if row.finished_at else row.progress
-            table.add_row(row.kind, row.period, ledger.state_of(row), str(row.attempts), done, row.error or row.outcome)
+            state, why = ledger.state_of(row), row.error or row.outcome
+            table.add_row(row.kind, row.period, state, str(row.attempts), done, _holder(row), why)
     console.print(table)
+
+
+def _holder(row: JobRun) -> str:
+    """Return which process has a run, or had it last, and until when, or from when on it is tried again."""
+    if row.lease_until is None:
+        return row.owner
+    until = clock.spoken(row.lease_until)
+    if row.status == ledger.FAILED:
+        return f"{row.owner}，{until} 起再试"
+    return f"{row.owner}，租约至 {until}"
 
 
 def report(

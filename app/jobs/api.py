@@ -31,13 +31,19 @@ class JobLine(BaseModel):
 
 
 class RunLine(BaseModel):
-    """One run on record."""
+    """One run on record; `owner` is the process (machine:number:mark) that has it or had it last.
+
+    `lease_until`: while it runs, until when it is that process's, renewed as it works; of a failed one, from when on it
+    is tried again.
+    """
 
     kind: str
     period: str
     due_at: datetime
     status: str
     attempts: int
+    owner: str
+    lease_until: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
     progress: str
@@ -91,7 +97,8 @@ def run_line(row: JobRun) -> RunLine:
     """Return a run as it is shown."""
     return RunLine(
         kind=row.kind, period=row.period, due_at=row.due_at, status=ledger.state_of(row), attempts=row.attempts,
-        started_at=row.started_at, finished_at=row.finished_at, progress=row.progress, outcome=row.outcome, error=row.error,
+        owner=row.owner, lease_until=row.lease_until, started_at=row.started_at, finished_at=row.finished_at,
+        progress=row.progress, outcome=row.outcome, error=row.error,
     )  # fmt: skip
 
 

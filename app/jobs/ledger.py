@@ -27,8 +27,10 @@ HISTORY = "/api/v1/jobs/history"
 RUNNING, DONE, FAILED, SKIPPED = "进行中", "完成", "失败", "略过"
 
 
-def claim(session: Session, kind: str, slot: Slot, owner: str, *, again: bool = False) -> JobRun | None:
-    """Claim a period; None when somebody has it, it is done, or it waits to be tried again.
+def claim(
+    session: Session, kind: str, slot: Slot, owner: str, *, lease: timedelta = LEASE, again: bool = False
+) -> JobRun | None:
+    """Claim a period for the time of a lease; None when somebody has it, it is done, or it waits to be tried again.
 
     Where a person asks for it (`again`), a failed period is taken at once.
     """
@@ -37,7 +39,7 @@ def claim(session: Session, kind: str, slot: Slot, owner: str, *, again: bool = 
     if row is None or not _is_free(row, now, again=again):
         return None
     row.status, row.owner, row.attempts = RUNNING, owner, row.attempts + 1
-    row.started_at, row.lease_until, row.progress = now, now + LEASE, ""
+    row.started_at, row.lease_until, row.progress = now, now + lease, ""
     session.flush()
     return row
 
@@ -71,13 +73,22 @@ def _is_free(row: JobRun, now: datetime, *, again: bool) -> bool:
     return row.status == FAILED and not waits
 
 
-def renew(session: Session, row: JobRun, progress: str) -> None:
-    """Keep the lease of a long run and show how far it is.
+def renew(session: Session, row: JobRun, lease: timedelta) -> None:
+    """Keep the lease of a long run for as long again.
 
     Raises:
         ConflictError: the lease has gone to somebody else.
     """
-    _mine(session, row, {"lease_until": clock.now() + LEASE, "progress": progress[:64]})
+    _mine(session, row, {"lease_until": clock.now() + lease})
+
+
+def show(session: Session, row: JobRun, progress: str) -> None:
+    """Show how far a run is.
+
+    Raises:
+        ConflictError: the lease has gone to somebody else.
+    """
+    _mine(session, row, {"progress": progress[:64]})
 
 
 def finish(session: Session, row: JobRun, outcome: dict[str, Any]) -> None:
@@ -164,8 +175,11 @@ def last_finished(session: Session) -> dict[str, datetime]:
     return {kind: moment for kind, moment in session.execute(statement) if moment}
 
 
-def count_unfinished(session: Session) -> dict[str, int]:
-    """Return how many periods of each kind were begun and are not done, those given up included."""
-    open_ = JobRun.status.in_((RUNNING, FAILED))
-    statement = select(JobRun.kind, func.count()).where(open_).group_by(JobRun.kind)
-    return {kind: count for kind, count in session.execute(statement)}  # noqa: C416  as above
+def open_runs(session: Session) -> list[JobRun]:
+    """Return every run that was begun and is not done, the oldest period first."""
+    return list(session.scalars(select(JobRun).where(JobRun.status.in_((RUNNING, FAILED))).order_by(JobRun.due_at)))
+
+
+def known(session: Session, kind: str, periods: list[str]) -> set[str]:
+    """Return which of these periods of a kind are on record."""
+    return set(session.scalars(select(JobRun.period).where(JobRun.kind == kind, JobRun.period.in_(periods))))

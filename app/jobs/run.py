@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.errors import ConflictError, NotFoundError
 from app.jobs import ledger
+from app.jobs.lease import kept
 from app.jobs.schedule import Slot, Slots, newest
 from app.jobs.tables import JobRun
 from app.tickets.office import Office
@@ -52,10 +53,15 @@ class Job:
 
 @dataclass
 class Runner:
-    """Runs jobs for one worker process."""
+    """Runs jobs for one worker process.
+
+    Attributes:
+        lease: for how long a period stays this worker's after its last sign of life; renewed while a job runs.
+    """
 
     office: Office
     jobs: tuple[Job, ...]
+    lease: timedelta = ledger.LEASE
     owner: str = field(default_factory=lambda: f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
 
     def run_due(self) -> int:
@@ -66,7 +72,7 @@ class Runner:
         now = clock.now()
         with self.office.database.read() as session:
             again, last = ledger.unfinished(session, job.kind), ledger.last_due(session, job.kind)
-        wanted = [*(_whole(job, slot) for slot in again), *_fresh(job, last, now)]
+        wanted = [*(_whole(job, slot) for slot in again), *fresh(job, last, now)]
         over = [slot for slot in wanted if slot.until and slot.until < now]
         if over:
             with self.office.database.write() as session:
@@ -80,20 +86,24 @@ class Runner:
         A fault is put on record with its kind and text, and the period is tried again later.
         """
         with self.office.database.write() as session:
-            row = ledger.claim(session, job.kind, slot, self.owner, again=again)
+            row = ledger.claim(session, job.kind, slot, self.owner, lease=self.lease, again=again)
         if row is None:
             return False
         try:
-            prepared = job.prepare(self.office, slot.period, self._progress(row))
-            with self.office.database.write() as session:
-                prepared.write(session)
-                ledger.finish(session, row, prepared.outcome)
+            with kept(self.office.database, row, self.lease):
+                self._do(job, row)
         except Exception as error:
             log.exception("job failed", extra={"job": job.kind, "period": slot.period})
             self._put_down(row, error)
             return False
         log.info("job done", extra={"job": job.kind, "period": slot.period})
         return True
+
+    def _do(self, job: Job, row: JobRun) -> None:
+        prepared = job.prepare(self.office, row.period, self._progress(row))
+        with self.office.database.write() as session:
+            prepared.write(session)
+            ledger.finish(session, row, prepared.outcome)
 
     def _put_down(self, row: JobRun, error: Exception) -> None:
         try:
@@ -105,7 +115,7 @@ class Runner:
     def _progress(self, row: JobRun) -> Progress:
         def progress(text: str) -> None:
             with self.office.database.write() as session:
-                ledger.renew(session, row, text)
+                ledger.show(session, row, text)
 
         return progress
 
@@ -141,7 +151,7 @@ class Runner:
         return found
 
 
-def _fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
+def fresh(job: Job, last: datetime | None, now: datetime) -> list[Slot]:
     """Return the slots that have come due since the newest on record; of an empty ledger only the newest."""
     if last is not None:
         return list(job.slots(last, now))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import httpx
-from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -89,7 +89,8 @@ def make_deliverer(
 def deliver_due(database: Database, deliverer: Deliverer) -> int:
     """Send what is due, up to a batch; returns how many notices their receivers took.
 
-    A claimed notice is leased: should this process die, it becomes due again.
+    A claimed notice is leased: should this process die, it becomes due again. While one is being sent to a subscription,
+    no other worker sends there; to the installation's own webhook all of them do.
     """
     taken = 0
     for _ in range(BATCH):
@@ -115,17 +116,20 @@ def _sent(database: Database, deliverer: Deliverer, notice: Notice, sealed: tupl
 
 
 def _claim(session: Session, deliverer: Deliverer) -> tuple[Notice, tuple[str, str]] | None:
-    """Lease the next notice, urgent ones first; None: nothing is due."""
-    now = clock.now()
-    while (row := _next(session, deliverer, now)) is not None:
-        wanted = session.get(Subscription, row.subscription_id) if row.subscription_id else None
-        if row.subscription_id and (wanted is None or not wanted.active):
+    """Lease the next notice, urgent ones first; None: nothing is due to anybody who is free."""
+    now, busy = clock.now(), list[int]()
+    while (row := _next(session, deliverer, now, busy)) is not None:
+        wanted = _free(session, row.subscription_id, now) if row.subscription_id else None
+        if row.subscription_id and wanted is None:
+            busy.append(row.subscription_id)
+            continue
+        if wanted and not wanted.active:
             row.next_attempt_at, row.last_error = None, "订阅已取消"
         elif row.attempts >= MAX_ATTEMPTS:
             # Every process that had it died over it.
             row.next_attempt_at, row.dead_at, row.last_error = None, now, GIVEN_UP
         else:
-            row.attempts, row.next_attempt_at = row.attempts + 1, now + LEASE
+            row.attempts, row.next_attempt_at, row.last_error = row.attempts + 1, now + LEASE, None
             notice = Notice(
                 row.id, row.kind, row.payload, row.created_at, row.attempts, row.channel, row.subscription_id
             )
@@ -134,8 +138,30 @@ def _claim(session: Session, deliverer: Deliverer) -> tuple[Notice, tuple[str, s
     return None
 
 
-def _next(session: Session, deliverer: Deliverer, now: datetime) -> Outbox | None:
-    due = select(Outbox).where(Outbox.next_attempt_at <= now, *deliverer.wanted())
+def _in_hand(now: datetime) -> list[ColumnElement[bool]]:
+    """Return the conditions of what a worker is sending: a try without an outcome whose lease is not over."""
+    # Claims lie close ahead, a little further where the other machine's clock is fast; what was put off may be legion.
+    leased = (Outbox.next_attempt_at > now, Outbox.next_attempt_at <= now + 2 * LEASE)
+    return [*leased, Outbox.attempts > 0, Outbox.last_error.is_(None), Outbox.subscription_id.is_not(None)]
+
+
+def _free(session: Session, ident: int, now: datetime) -> Subscription | None:
+    """Return a subscription nobody is sending to, locked until the claim is committed; None: somebody is.
+
+    `_next` has looked already, but before the lock: a claim that was committed in between shows only to a look after it.
+    """
+    lock = select(Subscription).where(Subscription.id == ident).with_for_update(skip_locked=True, key_share=True)
+    found = session.scalars(lock).one_or_none()
+    held = found and session.scalar(select(exists().where(Outbox.subscription_id == ident, *_in_hand(now))))
+    return None if held else found
+
+
+def _next(session: Session, deliverer: Deliverer, now: datetime, busy: list[int]) -> Outbox | None:
+    """Lock the next notice that is due to the own webhook or to a subscription to which nobody is sending."""
+    held = select(Outbox.subscription_id).where(*_in_hand(now))
+    free = Outbox.subscription_id.not_in(held) & Outbox.subscription_id.not_in(busy)
+    alone = or_(Outbox.subscription_id.is_(None), free)
+    due = select(Outbox).where(Outbox.next_attempt_at <= now, alone, *deliverer.wanted())
     first = due.order_by(Outbox.next_attempt_at, Outbox.id).limit(1).with_for_update(skip_locked=True)
     for urgent in (True, False):
         found = session.scalars(first.where(Outbox.urgent.is_(urgent))).one_or_none()

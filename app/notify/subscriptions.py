@@ -21,6 +21,7 @@ from app.settings import Settings, is_strong_secret
 
 STUCK_AFTER = timedelta(hours=1)
 SHOWN = 100
+IN_HAND = "正在发送，还没有结果"
 REPLAY_MOST = 10_000
 MASKED = 12
 
@@ -147,7 +148,7 @@ def stuck(session: Session, older_than: int | None = None) -> list[NoticeLine]:
         NoticeLine(
             id=row.id, kind=row.kind, channel=row.channel, subscription=row.subscription_id, attempts=row.attempts,
             created_at=row.created_at, next_attempt_at=row.next_attempt_at, dead_at=row.dead_at,
-            error=row.last_error or "", reference=json.loads(row.payload),
+            error=row.last_error or IN_HAND, reference=json.loads(row.payload),
         )
         for row in session.scalars(statement.limit(SHOWN))
     ]  # fmt: skip

@@ -25,7 +25,7 @@ from app.tickets.indexing import signature_of
 from app.tickets.intake import find_district, find_unit, judge
 from app.tickets.life_schemas import ExplainView
 from app.tickets.lifecycle import State
-from app.tickets.list_schemas import OverduePage, QueuePage, StuckView
+from app.tickets.list_schemas import OverduePage, QueuePage
 from app.tickets.office import Office
 from app.tickets.schemas import (
     EventView,
@@ -37,7 +37,6 @@ from app.tickets.schemas import (
     TicketPage,
     TicketView,
 )
-from app.tickets.stuck import stuck
 from app.tickets.submission import NewTicket, RepeatKey, Stored
 from app.tickets.veiling import PUBLIC
 from app.tickets.views import explain_view, judgement_view, submitted_view
@@ -263,13 +262,6 @@ def list_due_soon(
         page = queries.overdue(session, caller, code, cursor, limit, ahead)
         holders = queries.late_holders(session, [row[0].id for row in page.rows], moment + ahead)
         return assembly.overdue_page(page, holders, moment, rulebook)
-
-
-@router.get("/stuck", summary="卡住清单")
-def list_stuck(office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.OVERDUE_READ))]) -> StuckView:
-    """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
-    with office.database.glance() as session:
-        return assembly.stuck_view(stuck(session, caller), office.desk.rulebook)
 
 
 @router.get("/desk", summary="热线自办环节队列")

@@ -8,7 +8,16 @@ from app.paging import Page
 from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
 from app.tickets.lifecycle import NEXT_STEPS, State
-from app.tickets.list_schemas import NoticeView, OverdueLine, OverduePage, QueueCounts, QueueLine, QueuePage, StuckView
+from app.tickets.list_schemas import (
+    JobView,
+    NoticeView,
+    OverdueLine,
+    OverduePage,
+    QueueCounts,
+    QueueLine,
+    QueuePage,
+    StuckView,
+)
 from app.tickets.masking import mask_code, mask_name, mask_phone, mask_text
 from app.tickets.queries import History, Line, QueueRow, Whole
 from app.tickets.schemas import (
@@ -149,8 +158,8 @@ def overdue_page(page: Page[Line], holders: dict[int, list[str]], moment: dateti
     return OverduePage(items=items, next_cursor=page.next_cursor)
 
 
-def stuck_view(found: Stuck, rulebook: Rulebook) -> StuckView:
-    """Return what is stuck."""
+def stuck_view(found: Stuck, jobs: list[JobView], rulebook: Rulebook) -> StuckView:
+    """Return what is stuck; the jobs come from above, where they are known."""
     notices = [
         NoticeView(
             kind=row.kind, created_at=row.created_at, attempts=row.attempts, error=row.last_error or "",
@@ -162,6 +171,7 @@ def stuck_view(found: Stuck, rulebook: Rulebook) -> StuckView:
         unowned=[_ticket_line(*row, rulebook) for row in found.unowned],
         gaps=[_ticket_line(*row, rulebook) for row in found.gaps],
         notices=notices,
+        jobs=jobs,
     )
 
 

@@ -80,9 +80,21 @@ class NoticeView(BaseModel):
     reference: dict[str, object]
 
 
+class JobView(BaseModel):
+    """A period of a job that failed, whose process died, or that nobody began an hour after it was due."""
+
+    kind: str
+    label: str
+    period: str
+    due_at: datetime
+    attempts: int
+    reason: str
+
+
 class StuckView(BaseModel):
-    """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up."""
+    """What goes no further by itself: nobody has it in time, no measure covers it, its notice was given up, its job is lost."""
 
     unowned: list[TicketLine]
     gaps: list[TicketLine]
     notices: list[NoticeView]
+    jobs: list[JobView]
