@@ -251,8 +251,8 @@ def _red_cards(period: Period) -> ColumnElement[bool]:
 
 
 def _deserved(_: Period) -> ColumnElement[bool]:
-    """Not where the time was moved past the card afterwards, nor where the work order was not the unit's to do."""
-    return and_(Dispatch.due_at < Card.made_at, Dispatch.state != Phase.RETURNED.value)
+    """Not where the time was moved past the card afterwards; a granted return is asked for long before anything is overdue."""
+    return Dispatch.due_at < Card.made_at
 
 
 def _red_orders(period: Period) -> ColumnElement[bool]:
@@ -417,7 +417,7 @@ INDICATORS: tuple[Indicator, ...] = (
         "包府发〔2024〕40号第31项", Sense.HIGH,
     ),
     Indicator(
-        "red_cards", "红牌", Grain.CARD, "期内发出的红牌（截止后来改到发牌之后的、准予退单的不计）", "", None, _deserved, None,
+        "red_cards", "红牌", Grain.CARD, "期内发出的红牌（截止后来改到发牌之后的不计）", "", None, _deserved, None,
         "山东省级热线办法（2017）：超期首个工作日红牌", Sense.LOW, reach=_red_cards,
     ),
     Indicator(

@@ -230,10 +230,10 @@ def presses(world: World, period: Period) -> Cases:
 
 @twin("red_cards")
 def red_cards(world: World, period: Period) -> Cases:
-    """Red cards on what in the end was late when it was carded and was the unit's to do."""
+    """Red cards on what in the end was late when it was carded."""
     for card in world.cards:
         late = card.share.due is not None and card.share.due < card.made
-        if card.level == "红牌" and within(period, card.made) and late and card.share.phase != "returned":
+        if card.level == "红牌" and within(period, card.made) and late:
             yield card.share.unit, True
 
 
