@@ -169,6 +169,15 @@ def special_supervisor(session: Session) -> int | None:
     return session.scalar(statement.order_by(Staff.id))
 
 
+def acting_supervisor(session: Session, named: int | None) -> int | None:
+    """Return the id of the supervisor who has a 专办件 now: the one named on it while active, else whoever is named today.
+
+    None while nobody is.
+    """
+    staff = session.get(Staff, named) if named else None
+    return staff.id if staff is not None and staff.active else special_supervisor(session)
+
+
 def count_staff(session: Session) -> int:
     """Return how many accounts there are, closed ones too."""
     return session.scalars(select(func.count()).select_from(Staff)).one()

@@ -72,5 +72,4 @@ def record_call(
     """Put on record what came of a call; one that reached nobody leads to the next step."""
     with office.database.write() as session:
         done = duty.record(session, call, form, caller)
-        ticket = session.get_one(Ticket, done.ticket_id)
-        return queries.call_view(done, ticket.number, office.desk.rulebook)
+        return queries.call_view(done, session.get_one(Ticket, done.ticket_id), office.desk.rulebook)

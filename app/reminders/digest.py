@@ -20,6 +20,7 @@ from app import clock
 from app.notify.deliver import waiting
 from app.reminders.tables import DutyCall
 from app.sla.calendar import WorkingCalendar
+from app.supervision.knowing import about
 from app.supervision.tables import ISSUED, SupervisionOrder
 from app.tickets.dues import DueOf
 from app.tickets.lifecycle import State
@@ -106,10 +107,10 @@ def items(session: Session) -> list[Item]:
 
 
 def orders(session: Session) -> list[Item]:
-    """Return the 督办单 that wait for a unit's reply."""
+    """Return the 督办单 that wait for a unit's reply; none about a 专办件."""
     statement = (
         select(SupervisionOrder.unit, SupervisionOrder.number, SupervisionOrder.due_at)
-        .where(SupervisionOrder.status == ISSUED)
+        .where(SupervisionOrder.status == ISSUED, about(ordinary()))
         .order_by(SupervisionOrder.due_at, SupervisionOrder.id)
     )
     return [Item(unit, number or "", due_at, order=True) for unit, number, due_at in session.execute(statement)]
@@ -236,7 +237,13 @@ def _stuck(session: Session, now: datetime) -> Content:
         )
         return session.scalars(statement).one()
 
-    calls = select(func.count()).select_from(DutyCall).where(DutyCall.status == "待拨", DutyCall.due_at <= now)
+    # Those about 专办件 are for one person to make; a count would tell the others of them.
+    calls = (
+        select(func.count())
+        .select_from(DutyCall)
+        .join(Ticket, Ticket.id == DutyCall.ticket_id)
+        .where(DutyCall.status == "待拨", DutyCall.due_at <= now, ordinary())
+    )
     return {
         "unowned": tickets(Ticket.state.in_(UNOWNED), Ticket.next_due_at < now),
         "gaps": tickets(Ticket.gap.is_(True)),

@@ -2,6 +2,9 @@
 
 No answer in 30 minutes leads to the next step; so does a call that reached nobody. Every call is put on record. Who is on
 duty stands in units.yaml (roster); a unit without a roster is called at its duty phone.
+
+Calls about a 专办件 are for its named supervisor to make and to take over, who finds them in an inbox nobody else reads: no
+desk of the hotline is told or sees them, and nothing of them leaves the service.
 """
 
 from dataclasses import dataclass
@@ -13,14 +16,16 @@ from sqlalchemy.orm import Session, aliased
 
 from app import clock
 from app.accounts.access import Caller, Verb
+from app.accounts.service import acting_supervisor
 from app.database import Database
 from app.errors import ConflictError, NotFoundError
 from app.notify.audiences import DISPATCHER, OPERATOR, SUPERVISOR
-from app.notify.messages import Message, tell
+from app.notify.messages import Message, lay, tell
 from app.reminders.schemas import CallForm
 from app.reminders.tables import DutyCall
 from app.rulebook.shapes import LimitStep, Rulebook
-from app.tickets.queries import ordinary, visible
+from app.tickets.acts import is_special
+from app.tickets.queries import visible
 from app.tickets.standing import Phase
 from app.tickets.tables import Dispatch, Ticket
 
@@ -29,6 +34,7 @@ PERSON, LEADER, DESK = 1, 2, 3
 WAITING, CALLED, NEEDLESS = "待拨", "已拨", "不必拨"
 REACHED, UNREACHED = "接通", "未接通"
 STEP_NAMES = {PERSON: "值班人员", LEADER: "带班领导", DESK: "热线值班台"}
+NAMED_SUPERVISOR = "指定的督办人员"
 BATCH = 200
 # Whoever may record a call, since any of them may have to make it.
 DUTY_DESK = f"{OPERATOR},{DISPATCHER},{SUPERVISOR}"
@@ -45,13 +51,17 @@ class OnDuty:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A call that is to be asked for."""
+    """A call that is to be asked for, by its part, its ticket and whom it is to reach."""
 
     dispatch_id: int
-    ticket_id: int
-    number: str
+    ticket: Ticket
     unit: str
     step: int
+
+
+def step_name(step: int, *, special: bool) -> str:
+    """Return whom a step reaches; a 专办件 is taken over by its named supervisor, not by the desk."""
+    return NAMED_SUPERVISOR if special and step == DESK else STEP_NAMES[step]
 
 
 def on_duty(rulebook: Rulebook, unit: str, step: int, at: datetime) -> OnDuty:
@@ -92,15 +102,15 @@ def _drop_needless(session: Session) -> None:
 def _first_calls(session: Session, rulebook: Rulebook) -> int:
     asked = exists().where(DutyCall.dispatch_id == Dispatch.id)
     statement = (
-        select(Dispatch.id, Ticket.id, Ticket.number, Dispatch.unit)
+        select(Dispatch.id, Ticket, Dispatch.unit)
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
-        .where(Dispatch.urgent.is_(True), Dispatch.role == "lead", *_silent(), ordinary(), ~asked)
+        .where(Dispatch.urgent.is_(True), Dispatch.role == "lead", *_silent(), ~asked)
         .order_by(Dispatch.id)
         .limit(BATCH)
     )
     found = session.execute(statement).all()
-    for dispatch, ticket, number, unit in found:
-        _ask(session, Wanted(dispatch, ticket, number, unit, PERSON), rulebook)
+    for dispatch, ticket, unit in found:
+        _ask(session, Wanted(dispatch, ticket, unit, PERSON), rulebook)
     return len(found)
 
 
@@ -115,7 +125,7 @@ def _next_calls(session: Session, rulebook: Rulebook) -> int:
         and_(DutyCall.outcome == REACHED, DutyCall.called_at <= patience),
     )
     statement = (
-        select(DutyCall, Ticket.number)
+        select(DutyCall, Ticket)
         .join(Dispatch, Dispatch.id == DutyCall.dispatch_id)
         .join(Ticket, Ticket.id == DutyCall.ticket_id)
         .where(DutyCall.step < DESK, DutyCall.status != NEEDLESS, last, over, *_silent())
@@ -123,8 +133,8 @@ def _next_calls(session: Session, rulebook: Rulebook) -> int:
         .limit(BATCH)
     )
     found = session.execute(statement).all()
-    for call, number in found:
-        _ask(session, Wanted(call.dispatch_id, call.ticket_id, number, call.unit, call.step + 1), rulebook)
+    for call, ticket in found:
+        _ask(session, Wanted(call.dispatch_id, ticket, call.unit, call.step + 1), rulebook)
     return len(found)
 
 
@@ -132,23 +142,29 @@ def _ask(session: Session, wanted: Wanted, rulebook: Rulebook) -> None:
     now = clock.now()
     session.add(
         DutyCall(
-            dispatch_id=wanted.dispatch_id, ticket_id=wanted.ticket_id, unit=wanted.unit, step=wanted.step, due_at=now,
+            dispatch_id=wanted.dispatch_id, ticket_id=wanted.ticket.id, unit=wanted.unit, step=wanted.step, due_at=now,
             status=WAITING, called_by="", outcome="", remark="",
         )
     )  # fmt: skip
     session.flush()
     known = rulebook.unit_by_code.get(wanted.unit)
     unit = known.short if known else wanted.unit
-    title = f"紧急件 {wanted.number}：请电话通知{unit}{STEP_NAMES[wanted.step]}"
+    special = is_special(wanted.ticket)
+    what = f"紧急{'专办' if special else ''}件 {wanted.ticket.number}"
+    title = f"{what}：请电话通知{unit}{STEP_NAMES[wanted.step]}"
     if wanted.step == DESK:
-        title = f"紧急件 {wanted.number}：{unit}值班人员和带班领导均未响应，请热线值班台接手"
+        title = f"{what}：{unit}值班人员和带班领导均未响应，请{step_name(DESK, special=special)}接手"
     lines = ("联系人见值班电话清单，拨打后请登记结果",)
-    tell(session, now, DUTY_DESK, Message("reminder.call", title, lines, "/api/v1/duty-calls", urgent=True))
+    call = Message("reminder.call", title, lines, "/api/v1/duty-calls", urgent=True)
+    notice = Message("reminder.urgent", f"{what} 待签收", (), f"/api/v1/tickets/{wanted.ticket.number}", urgent=True)
+    if special:
+        supervisor = acting_supervisor(session, wanted.ticket.special_supervisor)
+        if supervisor is not None:
+            lay(session, now, f"staff:{supervisor}", call)
+    else:
+        tell(session, now, DUTY_DESK, call)
     if wanted.step == PERSON:
-        notice = Message(
-            "reminder.urgent", f"紧急件 {wanted.number} 待签收", (), f"/api/v1/tickets/{wanted.number}", urgent=True
-        )
-        tell(session, now, f"unit:{wanted.unit}", notice)
+        (lay if special else tell)(session, now, f"unit:{wanted.unit}", notice)
 
 
 def record(session: Session, ident: int, form: CallForm, caller: Caller) -> DutyCall:

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts.access import Caller, Verb
 from app.paging import Page, cut, decode_cursor
-from app.reminders.duty import STEP_NAMES, WAITING, on_duty
+from app.reminders.duty import WAITING, on_duty, step_name
 from app.reminders.schemas import CardPage, CardView, DigestView, DutyCallView
 from app.reminders.sending import DESK
 from app.reminders.tables import Card, Digest, DutyCall
 from app.rulebook.shapes import Rulebook
+from app.tickets.acts import is_special
 from app.tickets.queries import visible
 from app.tickets.tables import Ticket
 
@@ -93,20 +94,20 @@ def digests(session: Session, caller: Caller, day: date, unit: str | None, ruleb
 
 def calls(session: Session, caller: Caller, rulebook: Rulebook, *, waiting: bool) -> list[DutyCallView]:
     """Return the calls that wait to be made, what is due first first; or all, the newest first."""
-    statement = select(DutyCall, Ticket.number).join(Ticket, Ticket.id == DutyCall.ticket_id)
+    statement = select(DutyCall, Ticket).join(Ticket, Ticket.id == DutyCall.ticket_id)
     statement = statement.where(visible(caller, Verb.DUTY_CALL_READ))
     if waiting:
         statement = statement.where(DutyCall.status == WAITING).order_by(DutyCall.due_at, DutyCall.id)
     else:
         statement = statement.order_by(DutyCall.id.desc())
-    return [call_view(call, number, rulebook) for call, number in session.execute(statement.limit(CALLS_SHOWN))]
+    return [call_view(call, ticket, rulebook) for call, ticket in session.execute(statement.limit(CALLS_SHOWN))]
 
 
-def call_view(call: DutyCall, number: str, rulebook: Rulebook) -> DutyCallView:
+def call_view(call: DutyCall, ticket: Ticket, rulebook: Rulebook) -> DutyCallView:
     """Return a call as it is shown, with whom to call today."""
     person = on_duty(rulebook, call.unit, call.step, clock.now())
     return DutyCallView(
-        id=call.id, number=number, unit=call.unit, unit_name=name_of(call.unit, rulebook), step=call.step,
-        step_name=STEP_NAMES[call.step], person=person.name, phone=person.phone, due_at=call.due_at, status=call.status,
-        called_at=call.called_at, outcome=call.outcome, remark=call.remark,
+        id=call.id, number=ticket.number, unit=call.unit, unit_name=name_of(call.unit, rulebook), step=call.step,
+        step_name=step_name(call.step, special=is_special(ticket)), person=person.name, phone=person.phone,
+        due_at=call.due_at, status=call.status, called_at=call.called_at, outcome=call.outcome, remark=call.remark,
     )  # fmt: skip

@@ -12,9 +12,12 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, sel
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.database import Later
+from app.reminders.cards import RED
+from app.reminders.tables import Card
 from app.reports.indicators import Grain, Indicator, Sense
 from app.reports.periods import Period
 from app.rulebook.shapes import LimitStep
+from app.rulebook.supervision import Level
 from app.supervision.course import DONE
 from app.supervision.tables import CONCLUDED, ISSUED, REPLIED, SupervisionOrder
 from app.tickets.lifecycle import State
@@ -243,6 +246,26 @@ def _judged_orders(_: Period) -> ColumnElement[bool]:
     return and_(SupervisionOrder.status.in_((ISSUED, REPLIED, CONCLUDED)), ~waits)
 
 
+def _red_cards(period: Period) -> ColumnElement[bool]:
+    return and_(Card.level == RED, Card.made_at >= period.begins, Card.made_at < period.ends)
+
+
+def _deserved(_: Period) -> ColumnElement[bool]:
+    """Not where the time was moved past the card afterwards; a granted return is asked for long before anything is overdue."""
+    return Dispatch.due_at < Card.made_at
+
+
+def _red_orders(period: Period) -> ColumnElement[bool]:
+    # A reply is due after the order went out: what an index on due times finds holds every one of the period.
+    sent = SupervisionOrder.issued_at
+    return and_(SupervisionOrder.due_at >= period.begins, sent >= period.begins, sent < period.ends)
+
+
+def _sent_in_red(_: Period) -> ColumnElement[bool]:
+    out = SupervisionOrder.status.in_((ISSUED, REPLIED, CONCLUDED))
+    return and_(SupervisionOrder.level == Level.RED.value, out)
+
+
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
         "received", "受理量", Grain.TICKET, "期内受理的工单（拆分子件不另计，并案件计入）", "", Ticket.accepted_at, _own,
@@ -392,6 +415,14 @@ INDICATORS: tuple[Indicator, ...] = (
         "回复期限在期内的督办件（拟发、撤销的，期限内已回复、督办人员还没认定的不计）", SupervisionOrder.due_at, _judged_orders,
         lambda _: and_(SupervisionOrder.result == DONE, _by(SupervisionOrder.replied_at, SupervisionOrder.due_at)),
         "包府发〔2024〕40号第31项", Sense.HIGH,
+    ),
+    Indicator(
+        "red_cards", "红牌", Grain.CARD, "期内发出的红牌（截止后来改到发牌之后的不计）", "", None, _deserved, None,
+        "山东省级热线办法（2017）：超期首个工作日红牌", Sense.LOW, reach=_red_cards,
+    ),
+    Indicator(
+        "red_orders", "红牌督办件", Grain.ORDER, "期内发出的红牌督办单所列工单（拟发、撤销的不计）", "", None, _sent_in_red, None,
+        "包府发〔2024〕40号第31项", Sense.LOW, reach=_red_orders,
     ),
     Indicator(
         "once_rate", "一次办结率", Grain.TICKET, "首次办结后未重办、30日内同一企业未再反映同一事项", "期内首次办结、观察期满30日的工单",

@@ -1,6 +1,6 @@
 """What an indicator is: declared once, as conditions on the rows of one grain, with what a reader must know about it.
 
-A grain is what is counted: work orders, units' parts (承办件 = 单位 × 轮次), callbacks, requests, work orders under 督办.
+A grain is what is counted: work orders, units' parts (承办件 = 单位 × 轮次), callbacks, requests, work orders under 督办, cards.
 A moment puts a row into a period; of those rows the base is what the indicator is about, and the hits are what it asks for.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, case, true
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.reminders.tables import Card
 from app.reports.periods import Period
 from app.supervision.tables import SupervisionOrder, SupervisionTicket
 from app.tickets.tables import CallbackAttempt, Dispatch, Ticket, UnitRequest
@@ -28,6 +29,7 @@ class Grain(StrEnum):
     CALLBACK = "回访"
     REQUEST = "申请"
     ORDER = "督办件"
+    CARD = "红牌"
 
 
 class Sense(StrEnum):
@@ -102,11 +104,9 @@ def in_period(moment: InstrumentedAttribute[Any], begins: datetime, ends: dateti
 def rows_of(grain: Grain, *, with_ticket: bool = True) -> FromClause:
     """Return the joined tables of a grain; a ticket's columns are at hand in every one, unless they are not wanted."""
     ticket, part = Ticket.__table__, Dispatch.__table__
-    if not with_ticket:
+    if grain is Grain.TICKET or not with_ticket:
         return _alone(grain)
     match grain:
-        case Grain.TICKET:
-            return ticket
         case Grain.PART:
             return part.join(ticket, Dispatch.ticket_id == Ticket.id)
         case Grain.CALLBACK:
@@ -117,6 +117,9 @@ def rows_of(grain: Grain, *, with_ticket: bool = True) -> FromClause:
         case Grain.ORDER:
             listed = SupervisionTicket.__table__.join(ticket, SupervisionTicket.ticket_id == Ticket.id)
             return SupervisionOrder.__table__.join(listed, SupervisionTicket.order_id == SupervisionOrder.id)
+        case Grain.CARD:
+            carded = Card.__table__.join(part, Card.dispatch_id == Dispatch.id)
+            return carded.join(ticket, Card.ticket_id == Ticket.id)
 
 
 def _alone(grain: Grain) -> FromClause:
@@ -133,6 +136,8 @@ def _alone(grain: Grain) -> FromClause:
             return SupervisionOrder.__table__.join(
                 SupervisionTicket.__table__, SupervisionTicket.order_id == SupervisionOrder.id
             )
+        case Grain.CARD:
+            return Card.__table__.join(Dispatch.__table__, Card.dispatch_id == Dispatch.id)
 
 
 def ticket_of(grain: Grain) -> InstrumentedAttribute[Any]:
@@ -148,10 +153,12 @@ def ticket_of(grain: Grain) -> InstrumentedAttribute[Any]:
             return UnitRequest.ticket_id
         case Grain.ORDER:
             return SupervisionTicket.ticket_id
+        case Grain.CARD:
+            return Card.ticket_id
 
 
 def unit_of(grain: Grain) -> InstrumentedAttribute[Any]:
     """Return the column that says whose a row is: the part's unit, or the ticket's lead (主办)."""
-    if grain is Grain.ORDER:
-        return SupervisionOrder.unit
+    if grain in {Grain.ORDER, Grain.CARD}:
+        return SupervisionOrder.unit if grain is Grain.ORDER else Card.unit
     return Dispatch.unit if grain in {Grain.PART, Grain.REQUEST} else Ticket.lead_unit

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 from sqlalchemy import select
 
-from app.reports import lists
+from app.reports import lists, red
 from app.reports.catalogue import BY_CODE
 from app.reports.counting import of, tally
 from app.reports.figures import Figures, Maker, breakdowns, by_unit, head, headline, value
@@ -36,7 +36,8 @@ MAIN = (
     "on_time_rate", "original_on_time_rate", "overdue_rate", "closing_rate", "rework_on_time_rate", "support_on_time_rate",
     "return_rate", "return_request_rate", "improper_return_rate", "extension_rate", "callback_coverage",
     "participation_rate", "solved_rate", "widely_solved_rate", "partly_solved_rate", "satisfied_rate", "strictly_satisfied_rate",
-    "first_satisfied_rate", "clean_answer_rate", "rework_rate", "repeat_rate", "supervision_rate", "once_rate",
+    "first_satisfied_rate", "clean_answer_rate", "rework_rate", "repeat_rate", "supervision_rate", "red_cards",
+    "red_orders", "once_rate",
 )  # fmt: skip
 
 
@@ -58,6 +59,7 @@ def build(maker: Maker, period: Period) -> Figures:
         "ranks": ranked(maker.rulebook.assessment, found),
         "times": handling(maker.session, period, maker.calendar),
         "trend": _trend(maker, period),
+        "red": red.given(maker, period),
         "named": lists.named_late(maker, period),
         "bounced": lists.bounced(maker.session, period),
         "corrections": lists.corrections(maker.session, period),
@@ -169,7 +171,7 @@ def _hot(figures: Figures) -> Section:
 
 
 def _problems(figures: Figures) -> Section:
-    tables = []
+    tables = [*red.tables(figures)]
     if figures["named"]:
         tables.append(_named(figures))
     refused = tuple(
@@ -189,7 +191,7 @@ def _problems(figures: Figures) -> Section:
             for row in figures["corrections"]
         )
         tables.append(Table("更正（申诉成立）", ("单位", "原期次", "指标", "工单"), rows))
-    text = () if tables else ("本期没有超期未办结、重办后仍不满意和不当退单的问题。",)
+    text = () if tables else ("本期没有红牌、超期未办结、重办后仍不满意和不当退单的问题。",)
     return Section("problems", "问题通报", text, tuple(tables))
 
 
@@ -203,7 +205,7 @@ def _named(figures: Figures) -> Table:
         )
         for row in figures["named"]
     )
-    return Table("红牌及点名问题", ("单位", "工单", "问题", "截止时间"), cells)
+    return Table("期末超期未办结和重办后仍不满意", ("单位", "工单", "问题", "截止时间"), cells)
 
 
 def _cases(figures: Figures) -> Section:

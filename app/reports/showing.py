@@ -10,8 +10,8 @@ from app.reports.figures import Figures
 from app.reports.layout import NOTHING, Cell, Chart, ChartKind, Section, Table, change, count, points, rate, words
 
 UNIT_COLUMNS = (
-    "dispatched", "in_hand", "overdue_open", "sign_timely", "response_rate", "on_time_rate", "original_on_time_rate",
-    "closing_rate", "return_rate", "solved_rate", "satisfied_rate",
+    "dispatched", "in_hand", "overdue_open", "red_cards", "red_orders", "sign_timely", "response_rate", "on_time_rate",
+    "original_on_time_rate", "closing_rate", "return_rate", "solved_rate", "satisfied_rate",
 )  # fmt: skip
 TREND = ("on_time_rate", "solved_rate", "satisfied_rate")
 CHINESE_NUMBERS = "一二三四五六七八九十"
@@ -49,7 +49,12 @@ def numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
 def indicator_table(figures: Figures, codes: Sequence[str], caption: str = "主要指标") -> Table:
     """Return indicators with their base and how they changed; rates in 百分点."""
     header = ("指标", "本期", "分子", "分母", "环比", "同比")
-    return Table(caption, header, tuple(_indicator_row(figures, code) for code in codes))
+    return Table(caption, header, tuple(_indicator_row(figures, code) for code in frozen(figures, codes)))
+
+
+def frozen(figures: Figures, codes: Sequence[str]) -> list[str]:
+    """Return which indicators a report was made with: one that was declared since cannot be shown in what is frozen."""
+    return [code for code in codes if code in figures["headline"]]
 
 
 def _indicator_row(figures: Figures, code: str) -> tuple[Cell, ...]:
@@ -93,14 +98,15 @@ def unit_table(figures: Figures, units: Sequence[str] | None = None, caption: st
     rows = [_unit_row(figures, unit) for unit in chosen]
     if units is None:
         rows += [_unit_row(figures, "")] if "" in figures["units"] else []
-        rows.append((words("合计"), *(shown(figures["headline"][code]["now"], code) for code in UNIT_COLUMNS)))
-    header = ("单位", *(BY_CODE[code].name for code in UNIT_COLUMNS))
+        whole = (shown(figures["headline"][code]["now"], code) for code in frozen(figures, UNIT_COLUMNS))
+        rows.append((words("合计"), *whole))
+    header = ("单位", *(BY_CODE[code].name for code in frozen(figures, UNIT_COLUMNS)))
     return Table(caption, header, tuple(rows))
 
 
 def _unit_row(figures: Figures, unit: str) -> tuple[Cell, ...]:
     row = figures["units"][unit]
-    return (words(name_of(figures, "unit", unit)), *(shown(row[code], code) for code in UNIT_COLUMNS))
+    return (words(name_of(figures, "unit", unit)), *(shown(row[code], code) for code in frozen(figures, UNIT_COLUMNS)))
 
 
 def ticket_list(

@@ -58,8 +58,8 @@ def days_of(desk: Desk) -> Days:
 
 
 def holds(rule: SupervisionRule, days: Days) -> list[ColumnElement[bool]]:
-    """Return the conditions on Dispatch and Ticket under which a rule is about a part; never a 专办件."""
-    return [ordinary(), *_LOOKS[rule.cause](rule, days)]
+    """Return the conditions on Dispatch and Ticket under which a rule is about a part."""
+    return _LOOKS[rule.cause](rule, days)
 
 
 def _in_hand() -> list[ColumnElement[bool]]:
@@ -94,7 +94,10 @@ def _unsatisfied(_: SupervisionRule, __: Days) -> list[ColumnElement[bool]]:
 
 
 def _repeated(rule: SupervisionRule, days: Days) -> list[ColumnElement[bool]]:
-    """Appeals of one enterprise about one matter, made openly: put beside them, a 隐名 or 匿名 one would have its name back."""
+    """Appeals of one enterprise about one matter, made openly: put beside them, a 隐名 or 匿名 one would have its name back.
+
+    Nor a 专办件: the order would tell the unit that an enterprise it knows has gone further.
+    """
     other, mine, theirs = aliased(Ticket), aliased(TicketParty), aliased(TicketParty)
     times = (
         select(func.count())
@@ -110,7 +113,7 @@ def _repeated(rule: SupervisionRule, days: Days) -> list[ColumnElement[bool]]:
         .scalar_subquery()
     )  # fmt: skip
     recent = Ticket.accepted_at > days.now - timedelta(days=REPEAT_DAYS)
-    named = Ticket.confidentiality == OPEN_NAME
+    named = and_(Ticket.confidentiality == OPEN_NAME, ordinary())
     return [*_in_hand(), Dispatch.role == "lead", recent, named, times >= rule.times]
 
 

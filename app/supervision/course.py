@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import Caller, Verb
+from app.accounts.service import acting_supervisor
 from app.errors import ConflictError, FieldFault, InvalidInputError, NotFoundError
-from app.notify.messages import Message, tell
+from app.notify.messages import Message, lay, tell
 from app.rulebook.supervision import Way
 from app.supervision.causes import OPEN_PARTS, SHARING, days_of, holds
 from app.supervision.forms import ConcludeForm, IssueForm, OpinionForm, RaiseForm, RecordForm, ReplyForm
+from app.supervision.knowing import reach, special_of
 from app.supervision.tables import (
     CANCELLED,
     CONCLUDED,
@@ -53,10 +55,9 @@ def locked(session: Session, number: str, caller: Caller, verb: Verb) -> Supervi
     Raises:
         NotFoundError: there is none, or the caller may not know of it.
     """
-    statement = select(SupervisionOrder).where(SupervisionOrder.number == number).with_for_update()
-    order = session.scalars(statement).one_or_none()
-    hidden = caller.role.of_unit and order is not None and (order.unit != caller.unit or order.issued_at is None)
-    if order is None or hidden or caller.rows(verb) is None:
+    statement = select(SupervisionOrder).where(SupervisionOrder.number == number, *reach(caller, verb))
+    order = session.scalars(statement.with_for_update()).one_or_none()
+    if order is None or caller.rows(verb) is None:
         raise NotFoundError(f"没有督办单 {number}，或您无权查看")
     return order
 
@@ -111,7 +112,7 @@ def _subjects(session: Session, form: RaiseForm, unit: str, caller: Caller) -> l
         .where(
             Ticket.number.in_(form.tickets), Dispatch.unit == unit, Dispatch.state.in_(OPEN_PARTS),
             Dispatch.role.in_(SHARING), visible(caller, Verb.SUPERVISION_ISSUE),
-            # Not even by the supervisor who may see it: others read the order.
+            # Not even by the supervisor who may see it: beside others it would be read by all who read the order.
             ordinary(),
         )
     )  # fmt: skip
@@ -147,7 +148,9 @@ def issue(session: Session, number: str, form: IssueForm, caller: Caller, desk: 
 def _drop_settled(session: Session, order: SupervisionOrder, caller: Caller, desk: Desk) -> None:
     """Leave out parts that are no longer the unit's, or no longer what the rule is about; a rule may bring them again."""
     rule = next((rule for rule in desk.rulebook.supervision.rules if rule.code == order.rule), None)
-    held = holds(rule, days_of(desk)) if rule else [ordinary(), Dispatch.state.in_(OPEN_PARTS)]
+    held = holds(rule, days_of(desk)) if rule else [Dispatch.state.in_(OPEN_PARTS)]
+    if special_of(session, order) is None:
+        held = [*held, ordinary()]
     still = select(Dispatch.id).join(Ticket, Ticket.id == Dispatch.ticket_id).where(Dispatch.unit == order.unit, *held)
     mine = SupervisionTicket.order_id == order.id
     gone = session.execute(
@@ -227,7 +230,7 @@ def reply(session: Session, number: str, form: ReplyForm, caller: Caller) -> Sup
     step = _note(session, order, "回复", caller, form.text)
     step.attachments = json.dumps([each.model_dump(mode="json") for each in form.attachments], ensure_ascii=False)
     order.status, order.replied_at = REPLIED, order.replied_at or step.at
-    tell(session, step.at, "desk:supervisor", _message(order, f"督办单 {order.number} 已回复", "supervision.replied"))
+    _tell(session, order, f"督办单 {order.number} 已回复", "supervision.replied", supervisor=True)
     return order
 
 
@@ -300,5 +303,14 @@ def _message(order: SupervisionOrder, title: str, kind: str) -> Message:
     )
 
 
-def _tell(session: Session, order: SupervisionOrder, title: str, kind: str = "supervision.issued") -> None:
-    tell(session, clock.now(), f"unit:{order.unit}", _message(order, title, kind))
+def _tell(
+    session: Session, order: SupervisionOrder, title: str, kind: str = "supervision.issued", *, supervisor: bool = False
+) -> None:
+    """Tell the order's unit or the supervisors; of one about a 专办件 the named one, and nothing of it leaves the service."""
+    message, special = _message(order, title, kind), special_of(session, order)
+    if special is None:
+        tell(session, clock.now(), "desk:supervisor" if supervisor else f"unit:{order.unit}", message)
+        return
+    named = acting_supervisor(session, special.special_supervisor) if supervisor else None
+    if named is not None or not supervisor:
+        lay(session, clock.now(), f"staff:{named}" if supervisor else f"unit:{order.unit}", message)

@@ -1,7 +1,8 @@
 """The ladder: what the rules of supervision.yaml propose for every open part, never twice for the same cause.
 
 Severest rung first, so that what has gone unseen for days is pressed as it stands now. Of one unit and rule there is one
-proposal at a time, to which further work orders are added until a supervisor issues or cancels it.
+proposal at a time, to which further work orders are added until a supervisor issues or cancels it. A 专办件 always has a
+proposal of its own, which only its named supervisor is told of and sees.
 """
 
 import logging
@@ -13,13 +14,17 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import SYSTEM
+from app.accounts.service import acting_supervisor
 from app.database import Database
-from app.notify.messages import Message, tell
+from app.notify.messages import Message, lay, tell
 from app.rulebook.supervision import SupervisionRule, Way
 from app.supervision.causes import Days, days_of, holds
 from app.supervision.course import Subject, add, make
+from app.supervision.knowing import about
 from app.supervision.tables import CANCELLED, PROPOSED, SupervisionOrder, SupervisionTicket
+from app.tickets.acts import is_special
 from app.tickets.intake import Desk
+from app.tickets.queries import ordinary
 from app.tickets.tables import Dispatch, Ticket
 
 BATCH = 1000
@@ -46,7 +51,10 @@ def _propose_rule(database: Database, rule: SupervisionRule, days: Days) -> int:
                 found = session.execute(_wanted(rule, days, after)).all()
                 units: dict[str, list[Subject]] = defaultdict(list)
                 for part, ticket, unit in found:
-                    units[unit].append(Subject(ticket, part, rule.code))
+                    if is_special(ticket):
+                        _place_apart(session, rule, unit, ticket, part)
+                    else:
+                        units[unit].append(Subject(ticket.id, part, rule.code))
                 for unit, subjects in sorted(units.items()):
                     _place(session, rule, unit, subjects)
         except (IntegrityError, OperationalError):
@@ -63,16 +71,24 @@ def _place(session: Session, rule: SupervisionRule, unit: str, subjects: list[Su
     """Add work orders to the unit's waiting proposal of the rule, and make new ones for what it cannot hold."""
     waiting = select(SupervisionOrder).where(
         SupervisionOrder.unit == unit, SupervisionOrder.rule == rule.code, SupervisionOrder.status == PROPOSED,
-        SupervisionOrder.tickets < MOST,
+        SupervisionOrder.tickets < MOST, about(ordinary()),
     )  # fmt: skip
     order = session.scalars(waiting.order_by(SupervisionOrder.id.desc()).limit(1).with_for_update()).one_or_none()
     while subjects:
         if order is None or order.tickets >= MOST:
             order = make(session, _new(rule, unit), ())
-            _tell(session, order)
+            tell(session, clock.now(), "desk:supervisor", _message(order, ""))
         room = MOST - order.tickets
         add(session, order, subjects[:room])
         subjects = subjects[room:]
+
+
+def _place_apart(session: Session, rule: SupervisionRule, unit: str, ticket: Ticket, part: int) -> None:
+    """Make a proposal about one 专办件; nothing of it leaves the service."""
+    order = make(session, _new(rule, unit), [Subject(ticket.id, part, rule.code)])
+    supervisor = acting_supervisor(session, ticket.special_supervisor)
+    if supervisor is not None:
+        lay(session, clock.now(), f"staff:{supervisor}", _message(order, f"（专办件 {ticket.number}）"))
 
 
 def _new(rule: SupervisionRule, unit: str) -> SupervisionOrder:
@@ -82,15 +98,14 @@ def _new(rule: SupervisionRule, unit: str) -> SupervisionOrder:
     )  # fmt: skip
 
 
-def _tell(session: Session, order: SupervisionOrder) -> None:
-    title = f"拟发{order.way}督办 {order.number}，请审定"
-    tell(
-        session, clock.now(), "desk:supervisor",
-        Message("supervision.proposed", title, (f"规则 {order.rule}，{order.level}",), f"/api/v1/supervision/{order.number}"),
-    )  # fmt: skip
+def _message(order: SupervisionOrder, about_what: str) -> Message:
+    title = f"拟发{order.way}督办 {order.number}{about_what}，请审定"
+    return Message(
+        "supervision.proposed", title, (f"规则 {order.rule}，{order.level}",), f"/api/v1/supervision/{order.number}"
+    )
 
 
-def _wanted(rule: SupervisionRule, days: Days, after: int) -> Select[int, int, str]:
+def _wanted(rule: SupervisionRule, days: Days, after: int) -> Select[int, Ticket, str]:
     """Return the next parts a rule is about that it has not brought up before and no severer order is about.
 
     No row is locked: the unique key of part and cause holds racing workers apart, and a sweep that waited for nobody's
@@ -103,7 +118,7 @@ def _wanted(rule: SupervisionRule, days: Days, after: int) -> Select[int, int, s
         SupervisionOrder.way.in_(severer), SupervisionOrder.status != CANCELLED,
     )  # fmt: skip
     return (
-        select(Dispatch.id, Dispatch.ticket_id, Dispatch.unit)
+        select(Dispatch.id, Ticket, Dispatch.unit)
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
         .where(*holds(rule, days), ~asked, ~pressed, *_hours(days), Dispatch.id > after)
         .order_by(Dispatch.id)

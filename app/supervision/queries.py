@@ -4,13 +4,14 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.accounts.access import Caller, Verb
 from app.errors import ConflictError, NotFoundError
 from app.paging import Page, cut, decode_cursor
+from app.supervision.knowing import reach
 from app.supervision.schemas import OrderLine, OrderPage, OrderView, Paper, PaperTicket, StepView
 from app.supervision.tables import CANCELLED, ISSUED, PROPOSED, SupervisionOrder, SupervisionStep, SupervisionTicket
 from app.tickets.intake import Desk
@@ -33,19 +34,11 @@ class OrderFilter:
     overdue: bool | None = None
 
 
-def reach(caller: Caller) -> list[ColumnElement[bool]]:
-    """Return the conditions on orders that a caller's rows obey: a unit sees its own once they have gone out."""
-    if caller.role.of_unit:
-        return [SupervisionOrder.unit == caller.unit, SupervisionOrder.status != PROPOSED,
-                SupervisionOrder.issued_at.is_not(None)]  # fmt: skip
-    return []
-
-
 def orders(
     session: Session, caller: Caller, wanted: OrderFilter, cursor: str | None, limit: int
 ) -> Page[SupervisionOrder]:  # fmt: skip
     """Return a page of orders, the newest first."""
-    statement = select(SupervisionOrder).where(*reach(caller))
+    statement = select(SupervisionOrder).where(*reach(caller, Verb.SUPERVISION_READ))
     pairs = (
         (SupervisionOrder.unit, wanted.unit), (SupervisionOrder.status, wanted.status),
         (SupervisionOrder.way, wanted.way), (SupervisionOrder.level, wanted.level),
@@ -78,7 +71,7 @@ def one(session: Session, number: str, caller: Caller) -> SupervisionOrder:
         NotFoundError: there is none, or the caller may not know of it.
     """
     found = session.scalars(
-        select(SupervisionOrder).where(SupervisionOrder.number == number, *reach(caller))
+        select(SupervisionOrder).where(SupervisionOrder.number == number, *reach(caller, Verb.SUPERVISION_READ))
     ).one_or_none()
     if found is None:
         raise NotFoundError(f"没有督办单 {number}，或您无权查看")
@@ -97,7 +90,7 @@ def about(session: Session, number: str, caller: Caller) -> list[SupervisionOrde
     if ticket is None:
         raise NotFoundError(f"没有工单 {number}，或您无权查看")
     mine = select(SupervisionTicket.order_id).where(SupervisionTicket.ticket_id == ticket)
-    statement = select(SupervisionOrder).where(SupervisionOrder.id.in_(mine), *reach(caller))
+    statement = select(SupervisionOrder).where(SupervisionOrder.id.in_(mine), *reach(caller, Verb.SUPERVISION_READ))
     return list(session.scalars(statement.order_by(SupervisionOrder.id.desc())))
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import time_machine
 
 from app import clock
+from app.reminders.cards import make_cards
 from app.supervision.ladder import propose
 from app.tickets import upkeep
 from app.tickets.office import Office
@@ -250,7 +251,9 @@ def supervised(year: Year) -> Life:
     tag, unit = year.pick(*MATTERS)
     number = year.submit(tag)
     yield 24 * year.pick(2, 12)
-    body = {"way": year.pick("电话", "书面", "现场"), "unit": unit, "tickets": [number], "requirement": "请限期办结。"}
+    way = year.pick("电话", "书面", "现场")
+    level = "普通" if way == "电话" else "红牌"
+    body = {"way": way, "level": level, "unit": unit, "tickets": [number], "requirement": "请限期办结。"}
     order = year.post("supervisor", "/supervision", body)["number"]
     course, handler = year.pick("done", "late", "back", "cancelled", "silent"), f"unit_handler@{unit}"
     yield 240 if course in {"late", "silent"} else 2
@@ -368,6 +371,7 @@ def rounds(year: Year) -> Life:
         upkeep.resume_suspended(database, desk)
         upkeep.join_parents(database)
         upkeep.part_orphans(database, desk)
+        make_cards(database, desk)
         if turn % 6 == 0:
             propose(database, desk)
         yield 72

@@ -228,6 +228,23 @@ def presses(world: World, period: Period) -> Cases:
             yield press.unit, press.result == "落实" and in_time(press.replied, press.due)
 
 
+@twin("red_cards")
+def red_cards(world: World, period: Period) -> Cases:
+    """Red cards on what in the end was late when it was carded."""
+    for card in world.cards:
+        late = card.share.due is not None and card.share.due < card.made
+        if card.level == "红牌" and within(period, card.made) and late:
+            yield card.share.unit, True
+
+
+@twin("red_orders")
+def red_orders(world: World, period: Period) -> Cases:
+    """Work orders under a 督办 of level 红牌 that went out and was not cancelled."""
+    for press in world.presses:
+        if press.level == "红牌" and within(period, press.issued) and press.status in {"已发", "已回复", "已办结"}:
+            yield press.unit, True
+
+
 def last_words(world: World, period: Period, said: Callable[[Voice], str]) -> Iterator[Voice]:
     """Yield each work order's last callback of a period in which the enterprise said something of the kind."""
     found: dict[int, Voice] = {}

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.database import Database
+from app.reminders.tables import Card
 from app.supervision.tables import SupervisionOrder, SupervisionStep, SupervisionTicket
 from app.tickets.tables import CallbackAttempt, Dispatch, Ticket, TicketEvent, TicketParty, UnitRequest
 
@@ -98,6 +99,9 @@ class Matter:
             each for each in reversed(self.shares) if each.unit == unit and each.phase not in {"returned", "recalled"}
         )
 
+    def in_round(self, unit: str, number: int) -> Share:
+        return next(each for each in self.shares if (each.unit, each.round) == (unit, number))
+
     def recall(self, at: datetime) -> None:
         for each in self.shares:
             if each.phase in {OPEN, RETURNING, "suspended"}:
@@ -139,6 +143,18 @@ class Press:
     status: str
     result: str
     replied: datetime | None
+    level: str
+    issued: datetime | None
+
+
+@dataclass(frozen=True)
+class Carded:
+    """A card on one unit's part."""
+
+    matter: Matter
+    share: Share
+    level: str
+    made: datetime
 
 
 @dataclass
@@ -149,6 +165,7 @@ class World:
     voices: list[Voice]
     wishes: list[Wish]
     presses: list[Press]
+    cards: list[Carded]
 
     def shares(self) -> Iterator[tuple[Matter, Share]]:
         for matter in self.matters.values():
@@ -191,13 +208,22 @@ def read_world(database: Database) -> World:
                 steps[step.order_id] = step.at if step.kind == "回复" else None
         orders = {row.id: row for row in session.scalars(select(SupervisionOrder))}
         presses = [
-            Press(matters[row.ticket_id], order.unit, order.due_at, order.status, order.result, steps[order.id])
+            Press(
+                matters[row.ticket_id], order.unit, order.due_at, order.status, order.result, steps[order.id], order.level,
+                order.issued_at,
+            )
             for row in session.scalars(select(SupervisionTicket)) for order in [orders[row.order_id]]
         ]  # fmt: skip
+        cards = [
+            Carded(
+                matters[row.ticket_id], matters[row.ticket_id].in_round(*parts[row.dispatch_id]), row.level, row.made_at
+            )
+            for row in session.scalars(select(Card))
+        ]
     seen = {ident: matter for ident, matter in matters.items() if not matter.hidden}
     return World(
         seen, [each for each in voices if each.matter.id in seen], [each for each in wishes if each.matter.id in seen],
-        [each for each in presses if each.matter.id in seen],
+        [each for each in presses if each.matter.id in seen], [each for each in cards if each.matter.id in seen],
     )  # fmt: skip
 
 

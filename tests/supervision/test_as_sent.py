@@ -27,9 +27,9 @@ def monday(hotline: Hotline) -> Iterator[Hotline]:
         yield hotline
 
 
-def special_in_a_units_hands(hotline: Hotline) -> str:
+def special_in_a_units_hands(hotline: Hotline, **but: Any) -> str:
     hotline.token(NAMED)
-    number: str = hotline.submit(**SPECIAL)["number"]
+    number: str = hotline.submit(**SPECIAL, **but)["number"]
     body = {"unit": "市纪委监委机关", "tag": "0101", "reason": "按管辖移送", "accused_cleared": True}
     ok(do(hotline, NAMED, number, "dispatch", body))
     return number
