@@ -16,7 +16,18 @@ from app.tickets import receipt_tables as _receipts
 from app.tickets import saved_tables as _saved
 from app.tickets import tables as _tickets
 
-__all__ = ["_accounts", "_day_seals", "_jobs", "_notify", "_receipts", "_reminders", "_reports", "_saved", "_supervision", "_tickets"]
+__all__ = [
+    "_accounts",
+    "_day_seals",
+    "_jobs",
+    "_notify",
+    "_receipts",
+    "_reminders",
+    "_reports",
+    "_saved",
+    "_supervision",
+    "_tickets",
+]
 
 LOCK_WAIT_MS = 3000
 

@@ -7,6 +7,7 @@ limits of seconds and minutes); what a slow clock brings in later all the same i
 """
 
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -33,6 +34,7 @@ TOLD_EVERY = 10_000
 # A packer takes a quarter of a megabyte for each day that is sealed in one go.
 MOST_DAYS = 31
 SHORT = 8
+HEAD_LINE = r"(\S+) (\d{1,9}) ([0-9a-f]{8})\n"
 
 
 class Seal(Protocol):
@@ -103,9 +105,12 @@ class Maker(Tally):
 
 
 def unpacked(heads: bytes) -> Iterator[tuple[str, int, str]]:
-    """Yield number, place and the beginning of the hash of each ticket's last link."""
-    for line in zlib.decompress(heads).decode().splitlines():
-        number, seq, short = line.split(" ")
+    """Yield number, place and the beginning of the hash of each ticket's last link; nothing of what no maker packed."""
+    try:
+        text = zlib.decompress(heads).decode()
+    except (zlib.error, UnicodeDecodeError):
+        return
+    for number, seq, short in re.findall(HEAD_LINE, text):
         yield number, int(seq), short
 
 
@@ -135,11 +140,11 @@ def make(database: Database, progress: Callable[[str], None]) -> list[DaySeal]:
     with database.read() as session:
         last = newest(session)
         days = _days(session, last, closed)
+    if not days:
+        return []
     head = access.head_of(database)
     if head is None:
         raise UnavailableError("访问记录的链头缺失，不能封存；请先执行 hotline audit verify")
-    if not days:
-        return []
     makers = {day: Maker() for day in days}
     for number, rows in groupby(_events(database, last, days, progress), key=lambda row: row.number):
         _take(number, rows, makers, days[0] if last is None else None)

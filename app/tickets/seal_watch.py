@@ -186,9 +186,7 @@ def _some(which: list[str]) -> str:
 def stored(database: Database) -> Watch:
     """Return a watch over the seals of a database; to be made before the record goes by."""
     with database.read() as session:
-        return Watch(
-            session.scalars(select(DaySeal).order_by(DaySeal.day).execution_options(yield_per=SEALS_AT_ONCE))
-        )
+        return Watch(session.scalars(select(DaySeal).order_by(DaySeal.day).execution_options(yield_per=SEALS_AT_ONCE)))
 
 
 def verify(database: Database, watch: Watch, anchors: Anchors = ()) -> Iterator[SealBreak]:
