@@ -229,7 +229,9 @@ def hashes_at(database: Database, seqs: list[int]) -> dict[int, str]:
     for start in range(0, len(seqs), CHUNK):
         wanted = AccessEntry.seq.in_(seqs[start : start + CHUNK])
         with database.read() as session:
-            found.update(session.execute(select(AccessEntry.seq, AccessEntry.hash).where(wanted)).tuples())
+            found |= {
+                row.seq: row.hash for row in session.execute(select(AccessEntry.seq, AccessEntry.hash).where(wanted))
+            }
     return found
 
 

@@ -68,7 +68,7 @@ class Watch:
     def __init__(self, seals: Iterable[Seal]) -> None:
         self.faults_of_seals: list[SealBreak] = []
         self._kept: dict[date, Kept] = {}
-        self.first: date | None = None
+        self._floor = date.min
         self.last: date | None = None
         self.last_hash = ""
         self._tallies: dict[date, Tally] = {}
@@ -87,7 +87,10 @@ class Watch:
         self._kept[seal.day] = Kept(
             seal.tickets, seal.events, seal.digest, (seal.access_seq, seal.access_hash), seal.hash
         )
-        self.first, self.last, self.last_hash = self.first or seal.day, seal.day, seal.hash
+        if not seal.prev_hash:
+            # The first of all stands for what was before it, too.
+            self._floor = seal.day
+        self.last, self.last_hash = seal.day, seal.hash
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -100,8 +103,7 @@ class Watch:
                 tally.add(head.number, head.month, link.seq, link.hash)
 
     def _day_of(self, link: StoredLink) -> date:
-        day = clock.local(link.at).date()
-        return max(day, self.first) if self.first else day
+        return max(clock.local(link.at).date(), self._floor)
 
     @property
     def access_seqs(self) -> list[int]:
@@ -172,7 +174,7 @@ class Watch:
             (kept.events - found.events, f"封存时 {kept.events} 条事件，少了 {{}} 条"),
             (kept.tickets - found.tickets, f"封存时 {kept.tickets} 件新工单，少了 {{}} 件"),
         )
-        parts = [words.format(lacking) for lacking, words in counts if lacking] or ["事件的内容与封存时不同"]
+        parts = [words.format(lacking) for lacking, words in counts if lacking > 0] or ["事件的内容与封存时不同"]
         named = (("整件不见", list(look.wanted)), ("不见的末条", look.cut), ("被改写的末条", look.changed))
         parts += [f"{what}：{_some(which)}" for what, which in named if which]
         return SealBreak(day, "；".join(parts))
