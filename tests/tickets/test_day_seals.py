@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from app import schema
@@ -20,6 +21,7 @@ from app.database import Base, Database
 from app.errors import ConflictError
 from app.jobs import ledger
 from app.jobs.tables import JobRun
+from app.settings import Settings
 from app.tickets import audit, audit_files, day_seals, retention, seal_watch
 from app.tickets.day_seal_tables import DaySeal
 from app.tickets.day_seals import seal_hash
@@ -27,6 +29,8 @@ from app.tickets.events import link_hash
 from app.tickets.office import Office
 from app.tickets.tables import Ticket, TicketEvent
 from tests.builders import Hotline
+from tests.command import Ran, hotline_command
+from tests.process.killing import environment_of
 from tests.tickets.test_life import LEAD, START, at, call, do, ok, reviewed
 
 DAY = timedelta(days=1)
@@ -97,6 +101,7 @@ def test_days_that_were_missed_are_sealed_in_order_each_once(hotline: Hotline, d
 
 
 def erase(session: Session, ticket_id: int) -> None:
+    session.execute(text("DELETE FROM ticket_search"))
     for table in reversed(Base.metadata.sorted_tables):
         if "ticket_id" in table.c:
             session.execute(delete(table).where(table.c.ticket_id == ticket_id))
@@ -298,3 +303,21 @@ def test_the_mornings_digest_carries_the_newest_seal(hotline: Hotline, database:
         ok(hotline.post("admin", "/jobs/morning_reminder/run", {}))
         found = [item["lines"] for item in ok(hotline.get("supervisor", "/inbox"))["items"]]
     assert f"日封存 2026-11-03 {stored(database)[-1].hash}" in found[0]
+
+
+def test_the_command_prints_the_newest_seal_and_holds_a_noted_one_against_it(
+    settings: Settings, database: Database, lived: list[str]
+) -> None:
+    environment = os.environ | environment_of(settings)
+
+    def verify(*anchors: str) -> Ran:
+        return hotline_command(("audit", "verify", *(f"--anchor={anchor}" for anchor in anchors)), environment)
+
+    newest = stored(database)[-1]
+    good = verify(f"2026-11-03={newest.hash[:16]}")
+    assert (good.returncode, f"日封存 2 封，最新 2026-11-03 {newest.hash}" in good.stdout) == (0, True), good
+    assert "天该封存而没有封存" in good.stdout
+    bad = verify("2026-11-03=" + "0" * 16)
+    assert (bad.returncode, "日封存 2026-11-03：封存与别处登记的哈希不符" in bad.stdout) == (1, True), bad
+    assert "日封存 1 处" in bad.stderr
+    assert "不是日封存" in verify("2026-11-03=0").stderr
