@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from app import schema
 from app.accounts import audit as access
 from app.accounts.tables import AccessEntry, AccessHead
+from app.cli.audit import verify as audit_command
 from app.database import Base, Database
-from app.errors import ConflictError
+from app.errors import ConflictError, InvalidInputError
 from app.jobs import ledger
 from app.jobs.tables import JobRun
 from app.settings import Settings
@@ -93,6 +95,9 @@ def test_days_that_were_missed_are_sealed_in_order_each_once(hotline: Hotline, d
     for days in (2, 4):
         with at(hotline, START + days * DAY):
             ok(do(hotline, LEAD, number, "sign")) if days == 2 else hotline.submit()
+    # The row of a work order may have been touched last by a machine whose clock lags behind.
+    with database.write() as session:
+        session.execute(update(Ticket).where(Ticket.number == number).values(updated_at=START + DAY))
     assert [seal(hotline, ONE + 5 * DAY - timedelta(minutes=1)), seal(hotline, ONE + 5 * DAY)] == [3, 1]
     assert [(item.day.day, item.tickets, item.events) for item in stored(database)] == [
         (3, 1, 3), (4, 0, 1), (5, 0, 0), (6, 1, 3), (7, 0, 0),
@@ -291,7 +296,8 @@ def test_an_export_from_before_there_were_seals_is_still_checked(exported: Path)
 
 def test_seals_can_be_taken_out_and_made_anew(hotline: Hotline, database: Database, lived: list[str]) -> None:
     config = schema.alembic_config(database)
-    command.downgrade(config, "0015")
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    command.downgrade(config, next(str(script.down_revision) for script in scripts if "day_seals" in script.path))
     command.upgrade(config, "head")
     assert seal(hotline, ONE + 2 * DAY) == 1
     with database.read() as session:
@@ -320,4 +326,5 @@ def test_the_command_prints_the_newest_seal_and_holds_a_noted_one_against_it(
     bad = verify("2026-11-03=" + "0" * 16)
     assert (bad.returncode, "日封存 2026-11-03：封存与别处登记的哈希不符" in bad.stdout) == (1, True), bad
     assert "日封存 1 处" in bad.stderr
-    assert "不是日封存" in verify("2026-11-03=0").stderr
+    with pytest.raises(InvalidInputError, match="不是日封存"):
+        audit_command(["2026-11-03=0"])
