@@ -11,11 +11,23 @@ from app.reminders import tables as _reminders
 from app.reports import tables as _reports
 from app.settings import load_settings
 from app.supervision import tables as _supervision
+from app.tickets import day_seal_tables as _day_seals
 from app.tickets import receipt_tables as _receipts
 from app.tickets import saved_tables as _saved
 from app.tickets import tables as _tickets
 
-__all__ = ["_accounts", "_jobs", "_notify", "_receipts", "_reminders", "_reports", "_saved", "_supervision", "_tickets"]
+__all__ = [
+    "_accounts",
+    "_day_seals",
+    "_jobs",
+    "_notify",
+    "_receipts",
+    "_reminders",
+    "_reports",
+    "_saved",
+    "_supervision",
+    "_tickets",
+]
 
 LOCK_WAIT_MS = 3000
 

@@ -223,6 +223,18 @@ def head_of(database: Database) -> tuple[int, str] | None:
     return (head.seq, head.hash) if head else None
 
 
+def hashes_at(database: Database, seqs: list[int]) -> dict[int, str]:
+    """Return the hashes of the links at some places; a place without link is left out."""
+    found: dict[int, str] = {}
+    for start in range(0, len(seqs), CHUNK):
+        wanted = AccessEntry.seq.in_(seqs[start : start + CHUNK])
+        with database.read() as session:
+            found |= {
+                row.seq: row.hash for row in session.execute(select(AccessEntry.seq, AccessEntry.hash).where(wanted))
+            }
+    return found
+
+
 def verify(database: Database, progress: Callable[[int], None] | None = None) -> AccessBreak | None:
     """Return where the record of access is first broken, its tail included; None: it holds."""
     head = head_of(database)

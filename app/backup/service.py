@@ -15,7 +15,7 @@ from app.backup.manifest import Backend, BackupError, Facts, Manifest, beside, d
 from app.database import Database
 from app.errors import ConflictError
 from app.sealing import Sealer, SealError
-from app.tickets import audit, clocks
+from app.tickets import audit, clocks, seal_watch
 from app.tickets.tables import Ticket, TicketParty
 
 PART = ".part"
@@ -126,19 +126,23 @@ def _is_empty(database: Database) -> bool:
 
 
 def check(database: Database, wanted: Facts) -> None:
-    """Hold a restored database against its manifest: rows, chains' ends, every chain, every column against the events.
+    """Hold a restored database against its manifest: rows, chains' ends, every chain and seal, every column against the events.
 
     Raises:
         BackupError: the first thing that does not hold.
     """
     with database.read() as session:
         _compare(session, wanted)
-    broken = next(audit.verify(database), None)
+    watch = seal_watch.stored(database)
+    broken = next(audit.verify(database, see=watch.see), None)
     if broken:
         raise BackupError(f"恢复后核验不过：工单 {broken.number} 第 {broken.seq} 条：{broken.message}")
     entry = access.verify(database)
     if entry:
         raise BackupError(f"恢复后核验不过：访问记录第 {entry.seq} 条：{entry.message}")
+    sealed = next((item for item in seal_watch.verify(database, watch) if not item.late), None)
+    if sealed:
+        raise BackupError(f"恢复后核验不过：日封存 {sealed.day}：{sealed.message}")
     differs = next(clocks.rebuild(database, check=True), None)
     if differs:
         raise BackupError(f"恢复后核验不过：{differs.where} 的 {differs.column} 与事件不一致")

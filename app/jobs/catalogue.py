@@ -1,4 +1,4 @@
-"""The jobs there are: reminders on every working day, a report for every week, month and year that has come to its cut-off."""
+"""The jobs there are: a seal for every day, reminders on every working day, a report for every period come to its cut-off."""
 
 from collections.abc import Callable
 from datetime import date
@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from app.jobs import ledger
 from app.jobs.run import Job, Prepared, Progress, Runner
-from app.jobs.schedule import reports, working_days
+from app.jobs.schedule import days_gone_by, reports, working_days
 from app.reminders import sending
 from app.reminders.digest import Round
 from app.reports import issuing
 from app.reports.periods import Span, parse
+from app.tickets import day_seals
 from app.tickets.office import Office
 from app.tickets.tables import Ticket
 
@@ -74,7 +75,21 @@ def _prepare_digests(which: Round) -> Callable[[Office, str, Progress], Prepared
     return prepare
 
 
+def seal_job() -> Job:
+    """Return the job that seals each day gone by."""
+    return Job(ledger.SEAL, "日封存", days_gone_by(day_seals.MARGIN), _prepare_seals)
+
+
+def _prepare_seals(office: Office, _key: str, progress: Progress) -> Prepared:
+    # Whatever day is asked for, every day that has closed is sealed, for each seal names the one before.
+    progress("封存")
+    seals = day_seals.make(office.database, progress)
+    newest = {"day": seals[-1].day.isoformat(), "hash": seals[-1].hash} if seals else {}
+    return Prepared({"days": len(seals), **newest}, lambda session: day_seals.write(session, seals))
+
+
 def make_runner(office: Office) -> Runner:
     """Return what runs every job of an installation."""
     reminders = tuple(reminder_job(which, office) for which in Round)
-    return Runner(office, (*reminders, *(report_job(span, office) for span in Span)))
+    # The seal comes first: the morning's digest carries its hash out of the house.
+    return Runner(office, (seal_job(), *reminders, *(report_job(span, office) for span in Span)))

@@ -5,7 +5,8 @@ before it leaves nothing, one that lost its lease writes nothing.
 """
 
 import json
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
@@ -24,6 +25,7 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 LOUD_AFTER = 6
 TOLD = ("desk:admin", "desk:supervisor")
 HISTORY = "/api/v1/jobs/history"
+SEAL = "day_seal"
 RUNNING, DONE, FAILED, SKIPPED = "进行中", "完成", "失败", "略过"
 
 
@@ -167,6 +169,15 @@ def history(session: Session, kind: str | None, limit: int) -> list[JobRun]:
     """Return the newest runs, of one kind or of all."""
     statement = select(JobRun).order_by(JobRun.due_at.desc(), JobRun.id.desc()).limit(limit)
     return list(session.scalars(statement.where(JobRun.kind == kind) if kind else statement))
+
+
+def sealed(session: Session) -> Iterator[tuple[date, str]]:
+    """Yield day and hash of the daily seals as the ledger has them, beside the seals themselves."""
+    statement = select(JobRun.outcome).where(JobRun.kind == SEAL, JobRun.status == DONE).order_by(JobRun.due_at)
+    for text in session.scalars(statement):
+        outcome = json.loads(text)
+        if "hash" in outcome:
+            yield date.fromisoformat(outcome["day"]), outcome["hash"]
 
 
 def last_finished(session: Session) -> dict[str, datetime]:

@@ -51,6 +51,19 @@ def working_days(hour: time, calendar: WorkingCalendar) -> Slots:
     return slots
 
 
+def days_gone_by(ripe: timedelta) -> Slots:
+    """Return the slots of what is made of every civil day, some time after it has ended."""
+
+    def slots(since: datetime, until: datetime) -> Iterator[Slot]:
+        day = local(since - ripe).date() - timedelta(days=1)
+        while (due_at := datetime.combine(day + timedelta(days=1), time(), SHANGHAI).astimezone(UTC) + ripe) <= until:
+            if due_at > since:
+                yield Slot(day.isoformat(), due_at)
+            day += timedelta(days=1)
+
+    return slots
+
+
 def newest(slots: Slots, moment: datetime) -> Slot | None:
     """Return the last slot that has come due, of the past year and a bit."""
     return max(slots(moment - timedelta(days=370), moment), key=lambda slot: slot.due_at, default=None)

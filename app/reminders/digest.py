@@ -22,6 +22,7 @@ from app.reminders.tables import DutyCall
 from app.sla.calendar import WorkingCalendar
 from app.supervision.knowing import about
 from app.supervision.tables import ISSUED, SupervisionOrder
+from app.tickets import day_seals
 from app.tickets.dues import DueOf
 from app.tickets.lifecycle import State
 from app.tickets.queries import NEVER, ordinary
@@ -221,6 +222,7 @@ def desk_digest(session: Session, found: Iterable[Item], days: Days, jobs: int) 
         "worst": [row["unit"] for row in units if row[Group.OVERDUE.value]][:WORST],
         "stuck": {**_stuck(session, days.now), "jobs": jobs},
         "own": _own_steps(session, days.now),
+        "seal": _seal(session),
     }
 
 
@@ -251,6 +253,12 @@ def _stuck(session: Session, now: datetime) -> Content:
         "calls": session.scalars(calls).one(),
         "link": "/api/v1/stuck",
     }
+
+
+def _seal(session: Session) -> Content | None:
+    """Return the newest daily seal: in messages and mails its hash lies where whoever holds the database does not reach."""
+    last = day_seals.newest(session)
+    return {"day": last.day.isoformat(), "hash": last.hash} if last else None
 
 
 def _own_steps(session: Session, now: datetime) -> list[Content]:
@@ -303,4 +311,6 @@ def desk_lines(content: Content, name_of: Callable[[str], str]) -> tuple[str, ..
     late = [f"{row['step']} {row['overdue']}" for row in content["own"] if row["overdue"]]
     if late:
         lines.append("热线自办超期：" + "，".join(late))
+    if content["seal"]:
+        lines.append(f"日封存 {content['seal']['day']} {content['seal']['hash']}")
     return tuple(lines)

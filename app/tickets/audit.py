@@ -82,9 +82,21 @@ def _chunk(session: Session, after: int) -> Iterator[tuple[ChainHead, list[Store
         yield ChainHead(*ticket), [StoredLink(*event) for event in events if event[0] is not None]
 
 
-def verify(database: Database, progress: Callable[[int], None] | None = None) -> Iterator[Broken]:
-    """Yield the first broken link of every ticket whose chain does not hold; tells after each chunk how many were seen."""
+def verify(
+    database: Database,
+    progress: Callable[[int], None] | None = None,
+    see: Callable[[ChainHead, list[StoredLink]], None] | None = None,
+) -> Iterator[Broken]:
+    """Yield the first broken link of every ticket whose chain does not hold.
+
+    Args:
+        database: where the tickets are.
+        progress: told after each chunk how many were seen.
+        see: shown every ticket as it goes by, so that whatever else looks at all events need not walk them again.
+    """
     for count, (head, links) in enumerate(chains(database), 1):
+        if see:
+            see(head, links)
         found = broken_link(head.number, links, (head.last_seq, head.last_hash))
         if found:
             yield found

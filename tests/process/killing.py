@@ -25,14 +25,15 @@ from app.reminders.tables import Card, Digest, DutyCall
 from app.reports.tables import Report
 from app.settings import Settings, load_settings
 from app.supervision.tables import SupervisionOrder, SupervisionTicket
-from app.tickets import audit
+from app.tickets import audit, seal_watch
 from app.tickets.clocks import rebuild
+from app.tickets.day_seal_tables import DaySeal
 from app.tickets.office import open_office
 from app.tickets.tables import TicketEvent
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.process.killing", "app.cli"])
-MADE = (Report, Digest, Card, DutyCall, SupervisionOrder, SupervisionTicket)
+MADE = (DaySeal, Report, Digest, Card, DutyCall, SupervisionOrder, SupervisionTicket)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -81,10 +82,11 @@ def kill(process: BaseProcess) -> None:
 
 
 def faults(database: Database) -> list[str]:
-    """Return everything that does not hold: events' chains, the record of access, columns against events."""
-    entry = access.verify(database)
+    """Return everything that does not hold: events' chains, the record of access, daily seals, columns against events."""
+    entry, watch = access.verify(database), seal_watch.stored(database)
     return [
-        *(f"{item.number} {item.message}" for item in audit.verify(database)),
+        *(f"{item.number} {item.message}" for item in audit.verify(database, see=watch.see)),
+        *(f"{item.day} {item.message}" for item in seal_watch.verify(database, watch)),
         *(f"{item.where} {item.column}" for item in rebuild(database, check=True)),
         *([entry.message] if entry else []),
     ]

@@ -25,6 +25,7 @@ from app.reminders.tables import Digest
 from app.reports.tables import Report
 from app.settings import Settings
 from app.tickets.clocks import rebuild
+from app.tickets.day_seal_tables import DaySeal
 from app.tickets.intake import Desk
 from app.tickets.office import Office
 from app.tickets.tables import Dispatch
@@ -36,6 +37,7 @@ from tests.tickets.test_life import at
 # Long past whenever the tests run, and inside the shipped calendar.
 ACCEPTED = datetime(2025, 11, 3, 2, 0, tzinfo=UTC)
 PERIODS = {
+    "day_seal": "2025-11-04",
     "morning_reminder": "2025-11-05", "afternoon_reminder": "2025-11-06", "weekly_report": "2025-W45",
     "monthly_report": "2025-11", "annual_report": "2025",
 }  # fmt: skip
@@ -91,7 +93,7 @@ def kill_once(office: Office, kind: str, delay: float) -> Counter[str]:
 
 def forget(database: Database) -> None:
     with database.write() as session:
-        for table in (JobRun, Report, Digest, InboxMessage, Outbox):
+        for table in (JobRun, DaySeal, Report, Digest, InboxMessage, Outbox):
             session.execute(delete(table))
 
 
@@ -111,7 +113,7 @@ def hold_single(office: Office, kind: str, delays: list[float]) -> None:
     with office.database.read() as session:
         wanted = made(session)
     assert wanted["job 完成"] == 1
-    assert wanted["report"] + wanted["digest"] > 0
+    assert wanted["report"] + wanted["digest"] + wanted["day_seal"] > 0
     for delay in delays:
         forget(office.database)
         assert kill_once(office, kind, delay) == wanted, delay
