@@ -356,7 +356,7 @@ def alone(url: str) -> list[Result]:
         propose(office.database, office.desk)
         make_cards(office.database, office.desk)
         with office.database.read() as session:
-            sending.prepare(session, Round.MORNING, office.desk)
+            sending.prepare(session, Round.MORNING, office.desk, jobs=0)
 
     def report(span: Span) -> Callable[[], object]:
         cuts = issuing.cuts_of(office.settings)

@@ -72,12 +72,28 @@ SECONDARY_INDEXES = """
 IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A row as it lies in its table, and which of its values are moments or hold some: few, so the others are only copied."""
+
+    values: Row
+    moments: tuple[str, ...]
+    stamped: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Row) -> "Laid":
+        """Return a row with what must move in it."""
+        moments = tuple(name for name, value in values.items() if isinstance(value, datetime))
+        stamped = tuple(name for name, value in values.items() if isinstance(value, str) and STAMP.search(value))
+        return cls(values, moments, stamped)
+
+
 @dataclass
 class Mould:
     """One life as it lies in the tables."""
 
-    rows: dict[type[Base], list[Row]]
-    events: list[Row]
+    rows: dict[type[Base], list[Laid]]
+    events: list[Laid]
     words: list[str]
     is_open: bool
 
@@ -89,31 +105,28 @@ def moulds(office: Office, numbers: Iterable[str]) -> list[Mould]:
         for ticket in session.scalars(select(Ticket).where(Ticket.number.in_(list(numbers))).order_by(Ticket.id)):
             rows = {table: _rows(session, table, ticket.id) for table in TABLES}
             events = _rows(session, TicketEvent, ticket.id)
-            said = rows[TicketText][0]
+            said = rows[TicketText][0].values
             words = words_of(mask_text(f"{said['title']} {said['content']}"))
-            found.append(Mould(rows, sorted(events, key=lambda row: row["seq"]), words, ticket.closed_at is None))
+            events.sort(key=lambda event: int(event.values["seq"]))
+            found.append(Mould(rows, events, words, ticket.closed_at is None))
     return found
 
 
-def _rows(session: Session, table: type[Base], ticket: int) -> list[Row]:
+def _rows(session: Session, table: type[Base], ticket: int) -> list[Laid]:
     column = table.id if table is Ticket else table.ticket_id  # type: ignore[attr-defined]
     names = [item.key for item in inspect(table).column_attrs]
     rows = session.scalars(select(table).where(column == ticket))
-    return [{name: getattr(row, name) for name in names} for row in rows]
+    return [Laid.of({name: getattr(row, name) for name in names}) for row in rows]
 
 
-def shifted(row: Row, by: timedelta) -> Row:
+def shifted(row: Laid, by: timedelta) -> Row:
     """Return a row with every moment in it moved."""
-    return {
-        name: value + by if isinstance(value, datetime) else _moved(value, by) if isinstance(value, str) else value
-        for name, value in row.items()
-    }
-
-
-def _moved(value: str, by: timedelta) -> str:
-    if "+00:00" not in value:
-        return value
-    return STAMP.sub(lambda found: (datetime.fromisoformat(found[0]) + by).isoformat(), value)
+    found = dict(row.values)
+    for name in row.moments:
+        found[name] += by
+    for name in row.stamped:
+        found[name] = STAMP.sub(lambda moment: (datetime.fromisoformat(moment[0]) + by).isoformat(), found[name])
+    return found
 
 
 @dataclass
@@ -317,7 +330,7 @@ def seed(database: Database, count: int, years: int, past: Past) -> float:
     _staff(database, past.people)
     started, writer = time.perf_counter(), Writer(database)
     today = clock.now()
-    nearest = _whole_weeks(today - max(row["accepted_at"] for mould in found for row in mould.rows[Ticket]))
+    nearest = _whole_weeks(today - max(row.values["accepted_at"] for mould in found for row in mould.rows[Ticket]))
     cache: dict[tuple[int, int], tuple[dict[type[Base], list[Row]], list[Row]]] = {}
     with without_indexes(database):
         for mould, back in copies(found, count, years):
