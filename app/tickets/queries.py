@@ -228,15 +228,18 @@ def _moment_cursor(cursor: str) -> tuple[datetime, int]:
     return (after if after.year >= FIRST_YEAR else NEVER), int(ident or 0)
 
 
+def in_triage(caller: Caller) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on tickets that wait for a dispatcher, as far as a caller may know of them."""
+    return visible(caller, Verb.TRIAGE_READ), Ticket.state.in_([State.TRIAGE.value, State.SPECIAL.value])
+
+
 def triage(session: Session, caller: Caller, cursor: str | None, limit: int) -> Page[Line]:
     """Return tickets that wait for a dispatcher: the one due first is first (urgent ones have minutes, not hours)."""
     statement = (
         select(Ticket, TicketText.title)
         .join(TicketText, TicketText.ticket_id == Ticket.id)
-        .where(
-            visible(caller, Verb.TRIAGE_READ), Ticket.state.in_([State.TRIAGE.value, State.SPECIAL.value]),
-        )
-    )  # fmt: skip
+        .where(*in_triage(caller))
+    )
     return _due_first(session, statement, cursor, limit)
 
 
