@@ -36,6 +36,7 @@ def _provider(request: Request) -> Provider:
 )  # fmt: skip
 def leave(request: Request) -> RedirectResponse:
     """Send the browser to the provider; a cookie of this browser keeps what its return must match."""
+    # So that a provider out of reach is told on a page.
     opened_in_browser(request)
     way = Way()
     answer = RedirectResponse(_provider(request).departure(way), 302, headers={"Cache-Control": "no-store"})

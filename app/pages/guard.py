@@ -76,8 +76,10 @@ def check_token(request: Request, fields: dict[str, str], secret: str) -> None:
     """
     given = fields.get(FIELD, "").encode()
     right = office_of(request).sealer.form_tokens(secret) if secret else ()
-    if not any([hmac.compare_digest(token.encode(), given) for token in right]):
-        raise ForeignFormError("页面已失效，没有执行任何操作。请返回重试；反复出现时，请允许 Cookie 并用 https 地址打开")
+    if not any(hmac.compare_digest(token.encode(), given) for token in right):
+        raise ForeignFormError(
+            "页面已失效，没有执行任何操作。请返回重试；反复出现时，请允许 Cookie 并用 https 地址打开"
+        )
 
 
 @dataclass(frozen=True)

@@ -236,9 +236,7 @@ def in_triage(caller: Caller) -> tuple[ColumnElement[bool], ...]:
 def triage(session: Session, caller: Caller, cursor: str | None, limit: int) -> Page[Line]:
     """Return tickets that wait for a dispatcher: the one due first is first (urgent ones have minutes, not hours)."""
     statement = (
-        select(Ticket, TicketText.title)
-        .join(TicketText, TicketText.ticket_id == Ticket.id)
-        .where(*in_triage(caller))
+        select(Ticket, TicketText.title).join(TicketText, TicketText.ticket_id == Ticket.id).where(*in_triage(caller))
     )
     return _due_first(session, statement, cursor, limit)
 
@@ -265,6 +263,11 @@ def _due_first(session: Session, statement: Select[Ticket, str], cursor: str | N
     return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].next_due_at, row[0].id))
 
 
+def due_before(caller: Caller, moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on tickets with an obligation due before a moment, as far as a caller may know of them."""
+    return visible(caller, Verb.OVERDUE_READ), Ticket.next_due_at < moment
+
+
 def overdue(
     session: Session, caller: Caller, unit: str | None, cursor: str | None, limit: int, ahead: timedelta | None = None
 ) -> Page[Line]:  # fmt: skip
@@ -276,7 +279,7 @@ def overdue(
     statement = (
         select(Ticket, TicketText.title)
         .join(TicketText, TicketText.ticket_id == Ticket.id)
-        .where(visible(caller, Verb.OVERDUE_READ), Ticket.next_due_at < moment)
+        .where(*due_before(caller, moment))
     )
     if ahead:
         statement = statement.where(Ticket.next_due_at >= now())
