@@ -139,7 +139,8 @@ def problem(request: Request, error: HotlineError, headers: dict[str, str] | Non
     error_page = getattr(request.app.state, "error_page", None)
     page: Response | None = error_page(request, error) if error_page else None
     if page is not None:
-        page.headers.update(headers or {})
+        # How a program should prove itself is no matter of a page.
+        page.headers.update({name: value for name, value in (headers or {}).items() if name != "WWW-Authenticate"})
         return page
     body: dict[str, Any] = {
         "type": f"urn:hotline:{error.code}",
