@@ -70,7 +70,7 @@ def local_path(text: str) -> str:
 
 def way_to(path: str, onward: str) -> str:
     """Return the address of a page that leads on to another path when it is done."""
-    return path if onward == "/" else f"{path}?{urlencode({'next': onward}, quote_via=quote)}"
+    return path if onward == "/" else f"{path}?{urlencode({'next': onward}, safe='/', quote_via=quote)}"
 
 
 def error_page(request: Request, error: HotlineError) -> Response | None:
