@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.accounts.access import Role
-from app.edge.headers import HEADERS, hashed
+from app.edge.headers import BARE, HEADERS, hashed
 from tests.builders import Hotline
 from tests.edge.conftest import Opened
 from tests.pages.browsing import ACCEPT
@@ -18,36 +18,37 @@ PAGES = ["/", "/signin", "/password", "/lists/triage", "/lists/overdue", "/lists
          "/lists/desk?step=回访", "/lists/nowhere", "/lists/desk"]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_is_dressed_runs_nothing_and_can_be_read_aloud(opened: Opened, path: str) -> None:
-    page = opened().browse("supervisor", path)
-    assert set(HEADERS) <= set(page.headers)
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    style = page.text.partition("<style>")[2].partition("</style>")[0]
-    policy = page.headers["content-security-policy"]
-    assert policy.endswith(f"form-action 'self'; style-src {hashed(style)}")
-    assert policy.startswith("default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
-    # With `no-referrer` a browser would name no origin when it sends a form.
-    assert page.headers["referrer-policy"] == "same-origin"
-    assert not re.search(r"<script|<img|<link|\son\w+=|style=|javascript:|https?://", page.text)
-    assert page.text.startswith('<!doctype html>\n<html lang="zh-CN">')
-    assert len(re.findall(r"<h1>", page.text)) == 1
-    seen = set(re.findall(r'<input id="(\w+)"', page.text))
-    assert seen == set(re.findall(r'<label for="(\w+)"', page.text))
+def test_every_page_is_dressed_runs_nothing_and_can_be_read_aloud(opened: Opened) -> None:
+    hotline = opened()
+    for path in PAGES:
+        page = hotline.browse("supervisor", path)
+        assert set(HEADERS) <= set(page.headers), path
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        style = page.text.partition("<style>")[2].partition("</style>")[0]
+        policy = page.headers["content-security-policy"]
+        assert policy == f"{BARE}; form-action 'self'; style-src {hashed(style)}"
+        # With `no-referrer` a browser would name no origin when it sends a form.
+        assert page.headers["referrer-policy"] == "same-origin"
+        assert not re.search(r"<script|<img|<link|\son\w+=|style=|javascript:|https?://", page.text)
+        assert page.text.startswith('<!doctype html>\n<html lang="zh-CN">')
+        assert page.text.count("<h1>") == 1
+        seen = set(re.findall(r'<input id="(\w+)"', page.text))
+        assert seen == set(re.findall(r'<label for="(\w+)"', page.text))
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.CHANNEL])
-def test_every_link_on_somebodys_home_page_opens(opened: Opened, role: Role) -> None:
-    hotline, who = opened(), f"{role}@市工信局" if role.of_unit else role.value
+def test_every_link_on_somebodys_home_page_opens(opened: Opened) -> None:
+    hotline = opened()
     with at(hotline, START):
         hotline.submit()
     with at(hotline, START + timedelta(days=30)):
-        home = hotline.browse(who, "/")
-        assert home.status_code == 200
-        links = re.findall(r'<a href="([^"]+)"', home.text)
-        assert ("/lists/queue" in links) == role.of_unit
-        for link in links:
-            assert hotline.browse(who, link).status_code == 200, link
+        for role in set(Role) - {Role.CHANNEL}:
+            who = f"{role}@市工信局" if role.of_unit else role.value
+            home = hotline.browse(who, "/")
+            assert home.status_code == 200
+            links = set(re.findall(r'<a href="([^"]+)"', home.text))
+            assert ("/lists/queue" in links) == role.of_unit
+            for link in links - {"/docs"}:
+                assert hotline.browse(who, link).status_code == 200, (who, link)
 
 
 def test_counts_are_of_what_the_list_shows(hotline: Hotline) -> None:
@@ -103,18 +104,17 @@ def test_a_report_opens_in_a_browser_in_every_form_and_exports_are_recorded(hotl
     assert {item["role"] for item in told} == {"leader"}
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/lists/desk", 422), ("GET", "/lists/nowhere", 404), ("PUT", "/signin", 405), ("GET", "/lists/queue", 403),
-     ("POST", "/signin", 413)],
-)  # fmt: skip
-def test_errors_on_pages_are_pages_in_chinese(opened: Opened, method: str, path: str, status: int) -> None:
+def test_errors_on_pages_are_pages_in_chinese(opened: Opened) -> None:
     hotline = opened()
     headers = {"cookie": f"hotline={hotline.token('reviewer')}"}
-    content = b" " * 70_000 if status == 413 else None
-    answer = hotline.client.request(method, path, headers=headers, content=content)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
-    assert re.search(r"<h1>[一-鿿]+</h1>", answer.text)
+    for method, path, status in (
+        ("GET", "/lists/desk", 422), ("GET", "/lists/nowhere", 404), ("PUT", "/signin", 405), ("GET", "/lists/queue", 403),
+        ("POST", "/signin", 413),
+    ):  # fmt: skip
+        content = b" " * 70_000 if status == 413 else None
+        answer = hotline.client.request(method, path, headers=headers, content=content)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8"), path
+        assert re.search(r"<h1>[一-鿿]+</h1>", answer.text)
 
 
 def test_an_unforeseen_error_on_a_page_is_a_page_that_says_nothing_of_the_inside(
