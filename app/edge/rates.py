@@ -54,7 +54,10 @@ class RateLimit:
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and token:
-                self._judge(token, known=scope["state"].get("known", False), status=message["status"])
+                state = scope["state"]
+                # A page leads whoever is unknown to sign in, where the API answers 401.
+                ended = message["status"] == 401 or state.get("led_to_sign_in", False)  # noqa: PLR2004
+                self._judge(token, known=state.get("known", False), ended=ended)
             await send(message)
 
         await self.app(scope, receive, watched)
@@ -71,9 +74,9 @@ class RateLimit:
         ends = self._limiter.get_window_stats(item, key).reset_time
         return max(1, int(ends - clock.now().timestamp()) + 1)
 
-    def _judge(self, token: str, *, known: bool, status: int) -> None:
+    def _judge(self, token: str, *, known: bool, ended: bool) -> None:
         """Note whether the application knew the token's bearer; an end of it ends that."""
-        if status == 401:  # noqa: PLR2004
+        if ended:
             self._proven.pop(token, None)
         elif known and token not in self._proven:
             while len(self._proven) >= PROVEN_MAX:

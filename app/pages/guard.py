@@ -18,7 +18,7 @@ from app.accounts.browser import AllowPage, session_token
 from app.edge.cookies import BEFORE, cookie_of
 from app.edge.requests import form_fields
 from app.errors import ForbiddenError
-from app.tickets.api import office_of
+from app.sealing import Sealer
 
 FIELD = "token"
 # `none`: somebody typed the address or opened a bookmark, so no site had a hand in it.
@@ -31,9 +31,14 @@ class ForeignFormError(ForbiddenError):
     code = "foreign-form"
 
 
+def _sealer(request: Request) -> Sealer:
+    found: Sealer = request.app.state.office.sealer
+    return found
+
+
 def form_token(request: Request, secret: str) -> str:
     """Return the token that a form of a browser with this secret carries."""
-    return office_of(request).sealer.form_tokens(secret)[0]
+    return _sealer(request).form_tokens(secret)[0]
 
 
 def before_secret(request: Request) -> str:
@@ -75,7 +80,7 @@ def check_token(request: Request, fields: dict[str, str], secret: str) -> None:
         ForeignFormError: so it is; also where cookies are not sent back, or the page is of a session that has ended.
     """
     given = fields.get(FIELD, "").encode()
-    right = office_of(request).sealer.form_tokens(secret) if secret else ()
+    right = _sealer(request).form_tokens(secret) if secret else ()
     if not any(hmac.compare_digest(token.encode(), given) for token in right):
         raise ForeignFormError(
             "页面已失效，没有执行任何操作。请返回重试；反复出现时，请允许 Cookie 并用 https 地址打开"

@@ -83,6 +83,7 @@ def error_page(request: Request, error: HotlineError) -> Response | None:
         return None
     onward = getattr(request.state, "onward", None)
     if onward is not None and error.status == UNAUTHENTICATED:
+        request.state.led_to_sign_in = True
         return RedirectResponse(way_to("/signin", local_path(onward)), 303)
     if error.code == "password-change-required":
         return RedirectResponse(way_to("/password", local_path(onward or "/")), 303)

@@ -92,6 +92,13 @@ def test_a_session_in_a_browser_counts_by_itself(opened: Opened) -> None:
     assert statuses == [200, 200, 200, 429]
 
 
+def test_a_session_that_ended_counts_by_its_address_again(opened: Opened) -> None:
+    hotline = opened(rate_address_per_minute=4)
+    assert hotline.browse("leader", "/").status_code == 200
+    assert hotline.client.delete("/api/v1/session", headers=hotline.headers("leader")).status_code == 204
+    assert [hotline.browse("leader", "/").status_code for _ in range(6)] == [303] * 4 + [429] * 2
+
+
 def test_signing_in_makes_a_new_session_and_ends_the_one_the_browser_had(hotline: Hotline) -> None:
     planted = hotline.token("operator")
     hotline.token("leader")
