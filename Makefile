@@ -30,7 +30,7 @@ $(DEVELOPMENT): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 
 run: $(RUNTIME)  ## 启动服务 http://127.0.0.1:12345（SQLite，数据在 var/）
 	@$(BIN)/hotline init
-	@echo "接口文档：http://127.0.0.1:12345/docs    演示：另开终端 make demo    停止：Ctrl-C"
+	@echo "浏览器：http://127.0.0.1:12345/    接口文档：http://127.0.0.1:12345/docs    演示：另开终端 make demo    停止：Ctrl-C"
 	@exec $(BIN)/hotline serve
 
 demo: $(RUNTIME)  ## 向运行中的服务（没有就自启一个）提交示例诉求并列表

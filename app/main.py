@@ -24,6 +24,8 @@ from app.jobs import api as jobs_api
 from app.jobs import stuck_api, worker
 from app.metrics import add_metrics
 from app.notify import api as notify_api
+from app.pages import account, lists
+from app.pages.shell import install_pages
 from app.reminders import api as reminders_api
 from app.reports import api as reports_api
 from app.reports import contributions_api
@@ -113,6 +115,9 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.include_router(supervision_api.router)
     app.include_router(reminders_api.router)
     app.include_router(jobs_api.router)
+    app.include_router(account.router)
+    app.include_router(lists.router)
+    install_pages(app)
     _add_health(app, office)
     add_metrics(app, office)
     install_edge(app, settings)

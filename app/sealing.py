@@ -122,6 +122,10 @@ class Sealer:
         """Return what stands for a keyed hash in figures: equal ones stay equal; empty stays empty."""
         return self._key.mac(f"group:{find_key}").hex() if find_key else ""
 
+    def form_tokens(self, secret: str) -> tuple[str, ...]:
+        """Return what the forms of a browser carry to prove that our page sent them, newest key first; bound to a secret of it."""
+        return tuple(key.mac(f"form:{secret}").hex() for key in self._keys)
+
     def enquiry_code(self, number: str) -> str:
         """Return the code that, with its number, lets the enterprise look its case up; nothing of it is stored."""
         return self.enquiry_codes(number)[0]

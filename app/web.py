@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -134,8 +134,14 @@ def faults_of(items: list[Any]) -> tuple[FieldFault, ...]:
     )
 
 
-def problem(request: Request, error: HotlineError, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Answer an error as problem+json."""
+def problem(request: Request, error: HotlineError, headers: dict[str, str] | None = None) -> Response:
+    """Answer an error as problem+json, or as a page where a browser shows one (`app.state.error_page` says where)."""
+    error_page = getattr(request.app.state, "error_page", None)
+    page: Response | None = error_page(request, error) if error_page else None
+    if page is not None:
+        # How a program should prove itself is no matter of a page.
+        page.headers.update({name: value for name, value in (headers or {}).items() if name != "WWW-Authenticate"})
+        return page
     body: dict[str, Any] = {
         "type": f"urn:hotline:{error.code}",
         "title": STATUS_TITLES.get(error.status, "请求未完成"),
@@ -161,19 +167,19 @@ def install_error_answers(app: FastAPI) -> None:
     """Give every error of the application the same face."""
 
     @app.exception_handler(HotlineError)
-    def on_own(request: Request, error: HotlineError) -> JSONResponse:
+    def on_own(request: Request, error: HotlineError) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
         return problem(request, error, headers)
 
     @app.exception_handler(RequestValidationError)
-    def on_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    def on_validation(request: Request, error: RequestValidationError) -> Response:
         faults = faults_of(list(error.errors()))
         return problem(request, InvalidInputError(f"共有 {len(faults)} 处内容需要更正", faults=faults))
 
     @app.exception_handler(HTTPException)
-    def on_http(request: Request, error: HTTPException) -> JSONResponse:
+    def on_http(request: Request, error: HTTPException) -> Response:
         own = HotlineError(STATUS_TITLES.get(error.status_code, "请求未完成"), code=f"http-{error.status_code}")
         own.status = error.status_code
         return problem(request, own, dict(error.headers) if error.headers else None)
@@ -182,14 +188,14 @@ def install_error_answers(app: FastAPI) -> None:
     @app.exception_handler(InterfaceError)
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeoutError)
-    def on_database(request: Request, error: Exception) -> JSONResponse:
+    def on_database(request: Request, error: Exception) -> Response:
         _log_fault(request, error)
         if isinstance(error, DBAPIError) and is_full(error):
             return problem(request, StorageFullError("数据库所在磁盘已满，这次没有保存；请管理员清理磁盘后重试"))
         return problem(request, DatabaseBusyError("数据库繁忙或暂时连不上，请稍后重试"), {"Retry-After": "5"})
 
     @app.exception_handler(Exception)
-    def on_any(request: Request, error: Exception) -> JSONResponse:
+    def on_any(request: Request, error: Exception) -> Response:
         _log_fault(request, error)
         # This answer leaves outside RequestLog, which names the request for all others.
         headers = {"x-request-id": getattr(request.state, "request_id", "")}

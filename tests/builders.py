@@ -107,6 +107,15 @@ class Hotline:
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.post(f"/api/v1{path}", json=body, headers=self.headers(who, extra))
 
+    def browse(self, who: str, path: str, form: dict[str, str] | None = None, **headers: str) -> Response:
+        """Open a page as somebody, or send its form with the token that his page carries; header names with underscores."""
+        token = self.token(who)
+        sent = {"cookie": f"hotline={token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if form is None:
+            return self.client.get(path, headers=sent, follow_redirects=False)
+        guard: str = self.client.app.state.office.sealer.form_tokens(token)[0]  # type: ignore[attr-defined]
+        return self.client.post(path, data={"token": guard, **form}, headers=sent, follow_redirects=False)
+
     def submit(self, **but: Any) -> dict[str, Any]:
         """Submit an appeal as an operator and return the answer; it must be taken."""
         answer = self.post("operator", "/tickets", ticket_form(**but))

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from app.accounts import service
 from app.accounts.api import REFUSED, Token, answer_token, refused, settings_of
 from app.accounts.audit import record
+from app.accounts.browser import enter, opened_in_browser
 from app.accounts.oidc import AGAIN, Provider, Way, open_way
 from app.accounts.tables import Staff
 from app.errors import NotFoundError, UnauthenticatedError
@@ -35,6 +36,8 @@ def _provider(request: Request) -> Provider:
 )  # fmt: skip
 def leave(request: Request) -> RedirectResponse:
     """Send the browser to the provider; a cookie of this browser keeps what its return must match."""
+    # So that a provider out of reach is told on a page.
+    opened_in_browser(request)
     way = Way()
     answer = RedirectResponse(_provider(request).departure(way), 302, headers={"Cache-Control": "no-store"})
     answer.set_cookie(
@@ -44,17 +47,26 @@ def leave(request: Request) -> RedirectResponse:
     return answer
 
 
-@router.get("/session/oidc/callback", summary="统一认证返回")
+@router.get(
+    "/session/oidc/callback", summary="统一认证返回", response_model=Token,
+    responses={303: {"description": "浏览器：已登录，转到首页"}},
+)  # fmt: skip
 def come_back(
     request: Request, response: Response, state: Given = "", code: Given = "", iss: Given = "", error: Given = "",
-) -> Token:  # fmt: skip
-    """Check what the provider answered, and give a token as signing in with a password does."""
+) -> Token | Response:  # fmt: skip
+    """Check what the provider answered; a browser then stands signed in on the home page, a program gets the token."""
+    shown = opened_in_browser(request)
     response.delete_cookie(COOKIE, path=PATH)
     provider = _provider(request)
     way = open_way(request.cookies.get(COOKIE, ""), state, installed_sealer())
     if error or not code or iss not in {"", settings_of(request).oidc_issuer}:
         raise UnauthenticatedError(AGAIN)
-    return answer_token(request, _person(request, provider.login_of(way, code)), VIA)
+    staff = _person(request, provider.login_of(way, code))
+    if not shown:
+        return answer_token(request, staff, VIA)
+    answer = enter(request, staff, VIA, "/")
+    answer.delete_cookie(COOKIE, path=PATH)
+    return answer
 
 
 def _person(request: Request, login: str) -> Staff:

@@ -12,6 +12,7 @@ from app.accounts.api import REFUSED, Allow, Token, answer_token, prove, setting
 from app.accounts.audit import Access, note_of, record
 from app.accounts.sessions import SessionLine
 from app.accounts.tables import Staff
+from app.database import Database
 from app.errors import FieldFault, InvalidInputError, UnauthenticatedError
 from app.paging import PAGE_DEFAULT
 from app.web import NO_CONTROL, Cursor, Limit, database_of
@@ -93,7 +94,17 @@ def change_password(
     form: PasswordForm, request: Request, caller: Annotated[Caller, Depends(Allow(Verb.PASSWORD_CHANGE))]
 ) -> Token:
     """Change the own password: every session ends, this one too, and the answer's token goes on."""
-    database = database_of(request)
+    return answer_token(request, renew_password(database_of(request), caller, form), "password")
+
+
+def renew_password(database: Database, caller: Caller, form: PasswordForm) -> Staff:
+    """Set a person's own password and end all sessions of his; returns the person as he stands now.
+
+    Raises:
+        InvalidInputError: the old one is wrong (counted like a sign-in), or the new one is the same or too easy to guess.
+        TooManyRequestsError: the login is held back after failures.
+        UnavailableError: too many are hashing.
+    """
     with database.read() as session:
         staff = session.get_one(Staff, caller.ident)
     if form.new == form.old:
@@ -109,4 +120,4 @@ def change_password(
         staff = service.require_staff(session, staff.login)
         service.set_password(session, staff, hashed, must_change=False)
         record(session, note_of(caller, Access.PASSWORD_CHANGE, caller.reference))
-    return answer_token(request, staff, "password")
+    return staff

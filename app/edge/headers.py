@@ -8,7 +8,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Nothing may be loaded, embedded or sent from an answer unless the page says otherwise itself.
-SEALED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+BARE = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+SEALED = f"{BARE}; form-action 'none'"
 HEADERS = {
     "content-security-policy": SEALED,
     "x-content-type-options": "nosniff",

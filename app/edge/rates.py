@@ -1,13 +1,12 @@
 """How often one caller or one address may ask (OWASP API4:2023); counted in this process only, in fixed minutes."""
 
-import hashlib
-
 from limits import RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import clock
+from app.edge.cookies import counted_as
 from app.edge.peers import address_of, bucket_of
 from app.edge.windows import Windows
 from app.errors import TooManyRequestsError
@@ -19,16 +18,9 @@ EXEMPT = {"/healthz", "/readyz", "/metrics"}
 # What asks for no token counts by address even when a token comes along: passwords and query codes are guessed here.
 OPEN = {
     ("POST", "/api/v1/session"), ("GET", "/api/v1/session/oidc"), ("GET", "/api/v1/session/oidc/callback"),
-    ("POST", "/api/v1/enquiry"), ("POST", "/api/v1/enquiry/urge"),
+    ("POST", "/api/v1/enquiry"), ("POST", "/api/v1/enquiry/urge"), ("GET", "/signin"), ("POST", "/signin"),
 }  # fmt: skip
 PROVEN_MAX = 10_000
-
-
-def token_of(scope: Scope) -> str:
-    """Return what a request's token is counted under, however its scheme is spelt; empty where it brings none."""
-    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    token = given.partition(b" ")[2].strip()
-    return hashlib.sha256(token).hexdigest() if token else ""
 
 
 class RateLimit:
@@ -40,7 +32,7 @@ class RateLimit:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self._trusted = settings.proxy_networks
+        self._settings, self._trusted = settings, settings.proxy_networks
         self._by_caller = RateLimitItemPerMinute(max(settings.rate_per_minute, 1))
         self._by_address = RateLimitItemPerMinute(max(settings.rate_address_per_minute, 1))
         self._counts_callers = settings.rate_per_minute > 0
@@ -53,7 +45,7 @@ class RateLimit:
         if scope["type"] != "http" or scope["path"] in EXEMPT:
             await self.app(scope, receive, send)
             return
-        token = "" if (scope["method"], scope["path"]) in OPEN else token_of(scope)
+        token = "" if (scope["method"], scope["path"]) in OPEN else counted_as(scope, self._settings)
         wait = self._wait(scope, token)
         if wait:
             refusal = TooManyRequestsError(f"请求过于频繁，请 {wait} 秒后再试")
@@ -62,7 +54,10 @@ class RateLimit:
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and token:
-                self._judge(token, known=scope["state"].get("known", False), status=message["status"])
+                state = scope["state"]
+                # A page leads whoever is unknown to sign in, where the API answers 401.
+                ended = message["status"] == 401 or state.get("led_to_sign_in", False)  # noqa: PLR2004
+                self._judge(token, known=state.get("known", False), ended=ended)
             await send(message)
 
         await self.app(scope, receive, watched)
@@ -79,9 +74,9 @@ class RateLimit:
         ends = self._limiter.get_window_stats(item, key).reset_time
         return max(1, int(ends - clock.now().timestamp()) + 1)
 
-    def _judge(self, token: str, *, known: bool, status: int) -> None:
+    def _judge(self, token: str, *, known: bool, ended: bool) -> None:
         """Note whether the application knew the token's bearer; an end of it ends that."""
-        if status == 401:  # noqa: PLR2004
+        if ended:
             self._proven.pop(token, None)
         elif known and token not in self._proven:
             while len(self._proven) >= PROVEN_MAX:

@@ -1,4 +1,4 @@
-"""What a request must look like before anything reads it: address, headers, content type and the JSON itself.
+"""What a request must look like before anything reads it: address, headers, content type, and the JSON or form itself.
 
 What is refused here would otherwise be read differently by two readers (duplicate names, UTF-16), break a log or a
 database (control characters), or exhaust a parser (depth, endless digits).
@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,11 @@ HEADERS_MAX_BYTES = 16 * 1024
 DEPTH_MAX = 32
 CONTROL = re.compile(rb"[\x00-\x1f\x7f]|%[01][0-9A-Fa-f]|%7[Ff]")
 JSON_TYPE = re.compile(rb'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?', re.IGNORECASE)
+FORM_TYPE = re.compile(rb'application/x-www-form-urlencoded(\s*;\s*charset\s*=\s*"?utf-8"?)?', re.IGNORECASE)
+# The pages that a browser sends a form to. Any site can make a browser send one, so nothing else ever reads forms.
+FORM_PLACES = frozenset({"/signin", "/signout", "/password"})
+FIELDS_MAX = 16
+CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f]")
 # A string, also one that never ends: it must match, or every quote in it would be tried anew to the end.
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
@@ -63,7 +69,8 @@ class StrictRequests:
         try:
             check_address(scope)
             check_headers(scope["headers"])
-            check_body(scope["headers"], b"".join(message.get("body", b"") for message in messages))
+            body = b"".join(message.get("body", b"") for message in messages)
+            check_body(scope["headers"], body, form=scope["path"] in FORM_PLACES)
         except HotlineError as error:
             await problem(Request(scope), error)(scope, receive, send)
             return
@@ -98,21 +105,41 @@ def check_headers(headers: list[tuple[bytes, bytes]]) -> None:
         raise HeadersTooLargeError(f"请求头不能超过 {HEADERS_MAX} 个、{HEADERS_MAX_BYTES // 1024} KiB")
 
 
-def check_body(headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """Refuse a body that is not plain JSON in UTF-8, said to be so.
+def check_body(headers: list[tuple[bytes, bytes]], body: bytes, *, form: bool = False) -> None:
+    """Refuse a body that is not plain JSON in UTF-8, or where a page's form is due not that form, said to be so.
 
     Raises:
         WrongContentError: another content type, another charset, or compressed.
-        InvalidInputError: JSON that two readers may read differently, or that is too deep.
+        InvalidInputError: what two readers may read differently, or what is too deep.
     """
     if not body:
         return
     kinds = [value for name, value in headers if name == b"content-type"]
-    if len(kinds) != 1 or not JSON_TYPE.fullmatch(kinds[0].strip()):
-        raise WrongContentError("请求体须为 JSON：Content-Type: application/json（UTF-8）")
+    if len(kinds) != 1 or not (FORM_TYPE if form else JSON_TYPE).fullmatch(kinds[0].strip()):
+        kind = "application/x-www-form-urlencoded" if form else "application/json"
+        raise WrongContentError(f"请求体须为{'表单' if form else ' JSON'}：Content-Type: {kind}（UTF-8）")
     if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
         raise WrongContentError("不接受压缩的请求体，请去掉 Content-Encoding")
-    check_json(body)
+    if form:
+        form_fields(body)
+    else:
+        check_json(body)
+
+
+def form_fields(body: bytes) -> dict[str, str]:
+    """Return the fields of a page's form.
+
+    Raises:
+        InvalidInputError: not UTF-8, no form, over 16 fields, a name twice, or a control character.
+    """
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(text, True, True, errors="strict", max_num_fields=FIELDS_MAX) if text else []
+    except ValueError as error:
+        raise InvalidInputError("表单无法识别，请返回上一页重新填写") from error
+    if any(CONTROL_CHARS.search(part) for pair in pairs for part in pair):
+        raise InvalidInputError("表单中有控制字符，请重新填写")
+    return _once_each(pairs)
 
 
 def check_json(body: bytes) -> None:

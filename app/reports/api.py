@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import select
 
 from app.accounts.access import Caller, Verb
 from app.accounts.api import Allow
 from app.accounts.audit import Access, note_of, record
+from app.accounts.browser import AllowDocument, opened_in_browser
 from app.errors import NotFoundError
 from app.reports import assessing, issuing, queries, render
 from app.reports.catalogue import BY_CODE, INDICATORS
@@ -59,7 +60,7 @@ def list_indicators(_: Annotated[Caller, Depends(Allow(Verb.INDICATOR_READ))]) -
 @router.get("/indicators/{code}/tickets", summary="指标展开到工单")
 def tickets_behind(
     code: Annotated[str, Path(max_length=32, pattern=r"^[a-z_]+$")], office: OfficeOf,
-    caller: Annotated[Caller, Depends(Allow(Verb.INDICATOR_READ))], span: Span,
+    caller: Annotated[Caller, Depends(AllowDocument(Verb.INDICATOR_READ))], span: Span,
     period: Annotated[str, Query(max_length=10, pattern=NO_CONTROL)], part: Literal["base", "hit", "miss"] = "base",
     unit: AxisQuery = None, type_: Annotated[str | None, Query(alias="type", max_length=4, pattern=NO_CONTROL)] = None,
     channel: AxisQuery = None, district: AxisQuery = None, tag: AxisQuery = None,
@@ -89,11 +90,16 @@ def list_reports(
     responses={200: {"content": {"text/html": {}, **{kind: {} for kind in FILES.values()}}}},
 )  # fmt: skip
 def read_report(
-    span: Span, period: PeriodKey, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.REPORT_READ))],
-    form: Annotated[Literal["json", "html", "xlsx", "docx", "csv"], Query(alias="format")] = "json",
+    span: Span, period: PeriodKey, request: Request, office: OfficeOf,
+    caller: Annotated[Caller, Depends(AllowDocument(Verb.REPORT_READ))],
+    form: Annotated[
+        Literal["json", "html", "xlsx", "docx", "csv"] | None,
+        Query(alias="format", description="不填：浏览器打开的是 html，程序得到 json"),
+    ] = None,
     revision: Annotated[int | None, Query(ge=0, le=10_000)] = None,
 ) -> ReportView | Response:  # fmt: skip
     """A report in one of its forms, all of them from the frozen figures."""
+    form = form or ("html" if opened_in_browser(request) else "json")
     with office.database.read() as session:
         report = queries.one(session, span, period, caller, revision)
         if form == "json":

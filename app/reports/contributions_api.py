@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.accounts.access import Caller, Rows, Verb
-from app.accounts.api import Allow
 from app.accounts.audit import Access, note_of, record
+from app.accounts.browser import AllowDocument, opened_in_browser
 from app.errors import FieldFault, ForbiddenError, InvalidInputError
 from app.reports import contributions, issuing, queries
 from app.reports.periods import Span
@@ -29,10 +29,16 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     responses={200: {"content": {"text/csv": {}, XLSX: {}}}},
 )  # fmt: skip
 def read_contributions(
-    year: YearKey, office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.INDICATOR_READ))],
-    unit: UnitQuery = None, form: Annotated[Literal["json", "csv", "xlsx"], Query(alias="format")] = "json",
+    year: YearKey, request: Request, office: OfficeOf,
+    caller: Annotated[Caller, Depends(AllowDocument(Verb.INDICATOR_READ))],
+    unit: UnitQuery = None,
+    form: Annotated[
+        Literal["json", "csv", "xlsx"] | None,
+        Query(alias="format", description="不填：浏览器打开的是 xlsx，程序得到 json"),
+    ] = None,
 ) -> Contributions | Response:  # fmt: skip
     """What every work order brought to a unit's score, what was left out and why, and the totals; a unit sees its own."""
+    form = form or ("xlsx" if opened_in_browser(request) else "json")
     code = _unit_of(unit, caller, office)
     period = queries.period_of(Span.YEAR, year, issuing.cuts_of(office.settings))
     found = contributions.account_of(office, period, code)

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller, Verb
 from app.accounts.api import Allow
+from app.accounts.browser import AllowDocument, opened_in_browser
 from app.errors import ForbiddenError
 from app.paging import PAGE_DEFAULT
 from app.papers.docx import docx
@@ -70,10 +71,14 @@ def read_order(order: OrderNumber, office: OfficeOf, caller: Reads) -> OrderView
     responses={200: {"content": {DOCX: {}}}},
 )  # fmt: skip
 def read_paper(
-    order: OrderNumber, office: OfficeOf, caller: Reads,
-    form: Annotated[Literal["json", "docx"], Query(alias="format")] = "json",
+    order: OrderNumber, request: Request, office: OfficeOf,
+    caller: Annotated[Caller, Depends(AllowDocument(Verb.SUPERVISION_READ))],
+    form: Annotated[
+        Literal["json", "docx"] | None, Query(alias="format", description="不填：浏览器打开的是 docx，程序得到 json")
+    ] = None,
 ) -> Paper | Response:  # fmt: skip
     """What stands on the paper that goes to the unit; as a Word file in the layout of GB/T 9704."""
+    form = form or ("docx" if opened_in_browser(request) else "json")
     with office.database.read() as session:
         found = queries.paper(session, queries.one(session, order, caller), caller, office.desk)
     if form == "json":

@@ -54,6 +54,7 @@ def _within_reach(moment: datetime) -> datetime:
 
 
 Number = Annotated[str, Path(max_length=24, pattern=NO_CONTROL, description="工单编号，如 BTQ261124000017")]
+DeskStep = Literal["首次派单", "退单审核", "裁定", "延期审批", "挂起审批", "办结审核", "回访", "复核", "补充材料"]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 IfMatch = Annotated[str | None, Header(max_length=32, description='工单版本（ETag），如 "3"')]
 Key = Annotated[
@@ -267,10 +268,7 @@ def list_due_soon(
 @router.get("/desk", summary="热线自办环节队列")
 def read_desk(
     office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.DESK_READ))],
-    step: Annotated[
-        Literal["首次派单", "退单审核", "裁定", "延期审批", "挂起审批", "办结审核", "回访", "复核", "补充材料"],
-        Query(description="热线哪一个环节"),
-    ],
+    step: Annotated[DeskStep, Query(description="热线哪一个环节")],
     cursor: Cursor = None, limit: Limit = PAGE_DEFAULT,
 ) -> TicketPage:  # fmt: skip
     """Tickets for which the hotline itself owes a step (派单、审核、回访 …), what is due first first."""

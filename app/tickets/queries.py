@@ -228,15 +228,16 @@ def _moment_cursor(cursor: str) -> tuple[datetime, int]:
     return (after if after.year >= FIRST_YEAR else NEVER), int(ident or 0)
 
 
+def in_triage(caller: Caller) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on tickets that wait for a dispatcher, as far as a caller may know of them."""
+    return visible(caller, Verb.TRIAGE_READ), Ticket.state.in_([State.TRIAGE.value, State.SPECIAL.value])
+
+
 def triage(session: Session, caller: Caller, cursor: str | None, limit: int) -> Page[Line]:
     """Return tickets that wait for a dispatcher: the one due first is first (urgent ones have minutes, not hours)."""
     statement = (
-        select(Ticket, TicketText.title)
-        .join(TicketText, TicketText.ticket_id == Ticket.id)
-        .where(
-            visible(caller, Verb.TRIAGE_READ), Ticket.state.in_([State.TRIAGE.value, State.SPECIAL.value]),
-        )
-    )  # fmt: skip
+        select(Ticket, TicketText.title).join(TicketText, TicketText.ticket_id == Ticket.id).where(*in_triage(caller))
+    )
     return _due_first(session, statement, cursor, limit)
 
 
@@ -262,6 +263,11 @@ def _due_first(session: Session, statement: Select[Ticket, str], cursor: str | N
     return cut([(row[0], row[1]) for row in rows], limit, lambda row: _moment_values(row[0].next_due_at, row[0].id))
 
 
+def due_before(caller: Caller, moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on tickets with an obligation due before a moment, as far as a caller may know of them."""
+    return visible(caller, Verb.OVERDUE_READ), Ticket.next_due_at < moment
+
+
 def overdue(
     session: Session, caller: Caller, unit: str | None, cursor: str | None, limit: int, ahead: timedelta | None = None
 ) -> Page[Line]:  # fmt: skip
@@ -273,7 +279,7 @@ def overdue(
     statement = (
         select(Ticket, TicketText.title)
         .join(TicketText, TicketText.ticket_id == Ticket.id)
-        .where(visible(caller, Verb.OVERDUE_READ), Ticket.next_due_at < moment)
+        .where(*due_before(caller, moment))
     )
     if ahead:
         statement = statement.where(Ticket.next_due_at >= now())

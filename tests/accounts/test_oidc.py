@@ -91,6 +91,19 @@ def test_the_whole_way_gives_a_session_like_any_other(people: Hotline) -> None:
     assert told[0]["reason"] == "oidc"
 
 
+def test_a_browser_comes_back_to_the_home_page_signed_in(people: Hotline) -> None:
+    browser = TestClient(people.client.app, client=("127.0.0.1", 50001), follow_redirects=False)
+    browser.headers["accept"] = "text/html"
+    back = through(browser.get(START).headers["location"])
+    entered = browser.get(back)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+    assert list(browser.cookies) == ["hotline"]
+    assert "话务员" in browser.get("/").text
+    again = browser.get(back)
+    assert (again.status_code, again.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "统一认证没有完成" in again.text
+
+
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(people: Hotline) -> None:
     answer = people.client.get(START, follow_redirects=False)
     cookie = answer.headers["set-cookie"]
