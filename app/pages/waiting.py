@@ -12,7 +12,7 @@ from app.errors import ForbiddenError, NotFoundError
 from app.reports import queries as reports
 from app.reports.periods import Span
 from app.reports.schemas import ReportLine
-from app.supervision.queries import reach
+from app.supervision.knowing import reach
 from app.supervision.tables import ISSUED, SupervisionOrder
 from app.tickets.queries import due_before, in_triage, queue_counts, visible
 from app.tickets.tables import Ticket
@@ -44,7 +44,7 @@ def waiting(session: Session, caller: Caller) -> list[Wait]:
         found.append(Wait("超期", _tickets(session, *due_before(caller, clock.now())), "/lists/overdue"))
     if caller.may(Verb.SUPERVISION_READ):
         issued = select(func.count()).select_from(SupervisionOrder).where(SupervisionOrder.status == ISSUED)
-        found.append(Wait("督办待回复", session.scalar(issued.where(*reach(caller))) or 0, "/lists/supervision"))
+        found.append(Wait("督办待回复", session.scalar(issued.where(*reach(caller, Verb.SUPERVISION_READ))) or 0, "/lists/supervision"))
     return found
 
 
