@@ -86,12 +86,17 @@ class ApiKey(Base):
 
 
 class LoginAttempt(Base):
-    """Failed sign-ins of a login name, for the back-off that survives restarts and counts over all processes."""
+    """Failed sign-ins of a login name, for the back-off that survives restarts and counts over all processes.
+
+    Attributes:
+        pending: sign-ins begun whose password is still being looked at.
+    """
 
     __tablename__ = "login_attempt"
 
     login_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     failures: Mapped[int] = mapped_column(default=0)
+    pending: Mapped[int] = mapped_column(default=0, server_default="0")
     last_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
