@@ -40,4 +40,6 @@ def retention(
             with office.database.write() as session:
                 record(session, note("retention", f"清除已过保存期限的 {count} 件", Access.ERASURE))
         console.print(f"已清除 {count} 件")
+        if not office.database.empty_log():
+            console.print("有进程正在读数据库，SQLite 的 -wal 文件还没有清空；稍后再执行一次，或停服务再启动")
     office.database.dispose()

@@ -19,7 +19,7 @@ from app.tickets.lifecycle import State
 from app.tickets.office import Office
 from app.tickets.schemas import Judgement
 from app.tickets.sealed import DAMAGED, Sealed
-from app.tickets.search import index_text
+from app.tickets.search import index_text, overwrite_removed
 from app.tickets.tables import (
     Conference,
     ContactAttempt,
@@ -117,6 +117,7 @@ def apply(office: Office, also: Iterable[Forget], progress: Callable[[int], None
             count += anonymise(session, item.ticket_id, office, forgets)
         if count and not count % BATCH:
             progress(count)
+    overwrite_removed(office.database)
     return count
 
 

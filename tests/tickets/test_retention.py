@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +160,38 @@ def test_what_is_cleared_is_found_no_more_and_nothing_can_be_done_to_it(
         assert [item["number"] for item in hotline.get("operator", "/search", q=closed).json()["items"]] == [closed]
         refused = do(hotline, "operator", closed, "unmask", {"fields": ["contact_phone"], "reason": "再看看电话"})
         assert (refused.status_code, refused.json()["code"]) == (409, "anonymised")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_no_byte_of_what_was_cleared_stays_in_sqlites_files(hotline: Hotline, office: Office) -> None:
+    path = Path(office.database.url.database or "")
+
+    def bytes_with(word: str) -> int:
+        assert office.database.empty_log()
+        assert Path(f"{path}-wal").stat().st_size == 0
+        return path.read_bytes().count(word.encode())
+
+    with at(hotline, START):
+        for word in ("x5kiosk", "q9zebra"):
+            number = hotline.submit(content=f"学校欠课桌椅货款，收据写着{word}。")["number"]
+            ok(do(hotline, "operator", number, "withdraw", {"reason": "已付款"}))
+    # Once where rows are kept, and once among the index's words.
+    assert bytes_with("zebra") == 2
+    with at(hotline, START + timedelta(days=400)):
+        ok(
+            do(
+                hotline,
+                "dispatcher",
+                hotline.submit(content="另一件事，收据写着w7other。")["number"],
+                "withdraw",
+                {"reason": "不办了"},
+            )
+        )
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert clear(office) == 2
+        assert (bytes_with("zebra"), bytes_with("kiosk"), bytes_with("课桌")) == (0, 0, 0)
+        assert bytes_with("w7other") > 0
+        assert len(hotline.get("operator", "/search", q="w7other").json()["items"]) == 1
 
 
 def test_open_work_orders_stay_and_reports_have_a_term_of_their_own(hotline: Hotline, office: Office) -> None:
