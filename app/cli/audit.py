@@ -14,6 +14,7 @@ from app.database import Database
 from app.errors import ConflictError, InvalidInputError
 from app.settings import load_settings
 from app.tickets import audit, audit_files
+from app.tickets.masking import mask_text
 
 console = Console()
 audit_app = typer.Typer(help="审计：核对事件链和访问记录，导出与核验", no_args_is_help=True)
@@ -25,8 +26,12 @@ SUBJECT_MAX_CHARS = 64
 
 
 def note(subject: str, reason: str, verb: Access = Access.EXPORT) -> Note:
-    """Return what is recorded of an act at the command line: the account of the machine stands for the person."""
-    return Note(f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], "", verb, subject[:SUBJECT_MAX_CHARS], reason)
+    """Return what is recorded of an act at the command line: the account of the machine stands for the person.
+
+    Numbers typed into a reason or a file's name are masked, for the record is never erased.
+    """
+    who, about = f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], mask_text(subject)[:SUBJECT_MAX_CHARS]
+    return Note(who, "", verb, about, mask_text(reason))
 
 
 def _tell(what: str) -> Callable[[int], None]:
