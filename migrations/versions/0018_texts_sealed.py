@@ -39,6 +39,7 @@ def upgrade() -> None:
     # The default fills the rows that are there; the service always writes it.
     op.add_column("reply", sa.Column("content_find", sa.String(length=64), nullable=False, server_default=""))
     op.add_column("login_attempt", sa.Column("pending", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("login_attempt", sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True))
     # An empty database needs no key.
     for name, key, columns in TEXTS:
         _rewrite(name, key, columns, lambda text: installed_sealer().seal(text))
@@ -48,6 +49,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name, key, columns in (*TEXTS, REPLIES):
         _rewrite(name, key, columns, lambda text: installed_sealer().open(text))
+    op.drop_column("login_attempt", "begun_at")
     op.drop_column("login_attempt", "pending")
     op.drop_column("reply", "content_find")
 
