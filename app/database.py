@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -218,6 +218,17 @@ class Database:
         with self.reader.connect() as connection:
             connection.execute(text("SELECT 1"))
 
+    def empty_log(self) -> bool:
+        """Carry SQLite's write-ahead log over into its file and cut it to nothing, for it still holds what was overwritten.
+
+        Returns whether that could be done: not while another process reads. On PostgreSQL there is nothing to do.
+        """
+        if not self.is_sqlite:
+            return True
+        with self._writing_turn(), closing(self.writer.raw_connection()) as connection:
+            busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     @contextmanager
     def _writing_turn(self) -> Iterator[None]:
         if not self.is_sqlite:
@@ -247,6 +258,8 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            # What is deleted is overwritten, not only forgotten; measured at a hundredth of a submission.
+            "secure_delete=ON",
             f"busy_timeout={SQLITE_BUSY_MS}",
         ):
             connection.execute(f"PRAGMA {pragma}")

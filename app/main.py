@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock, schema
 from app.accounts import api as accounts_api
-from app.accounts import audit_api, keys_api, oidc_api, sessions_api, staff_api
+from app.accounts import keys_api, oidc_api, sessions_api, staff_api
 from app.accounts.access import Verb
 from app.accounts.api import Allow
 from app.accounts.oidc import make_provider
@@ -34,7 +34,7 @@ from app.rulebook.shapes import NoticeStatus
 from app.settings import load_settings
 from app.supervision import api as supervision_api
 from app.tickets import api as tickets_api
-from app.tickets import privacy_api, saved_api, verbs_api
+from app.tickets import audit_api, privacy_api, saved_api, verbs_api
 from app.tickets.forms import Channel
 from app.tickets.intake import find_unit
 from app.tickets.office import Office, open_office

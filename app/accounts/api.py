@@ -114,21 +114,28 @@ def prove(database: Database, login: str, password: str) -> Staff:
         TooManyRequestsError: the login is held back after failures.
         UnavailableError: too many are signing in; the attempt does not count.
     """
-    with database.write() as session:
-        lockout.count_attempt(session, login)
+    passwords.wait_until(lambda: _begun(database, login))
     with database.read() as session:
         staff = service.find_staff(session, login)
     try:
         right = passwords.is_password(password, staff.password_hash if staff else None)
     except UnavailableError:
         with database.write() as session:
-            lockout.take_back(session, login)
+            lockout.settle(session, login, right=None)
         raise
-    if staff is None or not right or not staff.active:
-        with database.write() as session:
+    proved = staff if staff and right and staff.active else None
+    with database.write() as session:
+        lockout.settle(session, login, right=proved is not None)
+        if proved is None:
             record(session, refused(staff, login, "password"))
+    if proved is None:
         raise UnauthenticatedError("登录名或密码不正确")
-    return staff
+    return proved
+
+
+def _begun(database: Database, login: str) -> bool:
+    with database.write() as session:
+        return lockout.begin(session, login)
 
 
 def refused(staff: Staff | None, login: str, via: str) -> Note:

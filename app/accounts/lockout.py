@@ -1,4 +1,8 @@
-"""Failed sign-ins and the waits they cost: counted by login name over all processes, whether or not the login exists."""
+"""Failed sign-ins and the waits they cost: counted by login name over all processes, whether or not the login exists.
+
+A sign-in is counted as pending before its slow look at the password and settled after it, so that a hundred guesses at once
+are a hundred, and yet only wrong passwords count against anybody.
+"""
 
 from datetime import timedelta
 
@@ -15,25 +19,49 @@ from app.errors import TooManyRequestsError
 FREE_FAILURES = 5
 BACKOFF_SECONDS = 30
 BACKOFF_MAX_SECONDS = 15 * 60
+# No look at a password takes that long, nor its wait for a turn.
+LOST_AFTER = timedelta(minutes=1)
 
 
-def count_attempt(session: Session, login: str) -> None:
-    """Count one sign-in before its password is looked at, so that a hundred at once are a hundred; success forgets them.
+def begin(session: Session, login: str) -> bool:
+    """Count a sign-in as pending before its password is looked at; `settle` follows.
+
+    Returns whether it may be looked at now: not while those under way could use up the tries that are left. Then nothing is
+    counted, and it is asked again once they are settled.
 
     Raises:
         TooManyRequestsError: the login is held back after failures; says how many seconds to wait.
     """
-    key, now = digest(login), clock.now()
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
-    statement = insert(LoginAttempt).values(login_sha256=key, failures=0, last_at=now)
-    session.execute(statement.on_conflict_do_nothing())
-    attempt = session.scalars(select(LoginAttempt).where(LoginAttempt.login_sha256 == key).with_for_update()).one()
+    attempt, now = _locked(session, login), clock.now()
+    if attempt.pending and attempt.begun_at and attempt.begun_at < now - LOST_AFTER:
+        # Their process died meanwhile; what it would have found is not known.
+        attempt.failures, attempt.pending, attempt.last_at = attempt.failures + attempt.pending, 0, attempt.begun_at
     left = (attempt.last_at + wait_after(attempt.failures) - now).total_seconds()
     if attempt.failures >= FREE_FAILURES and left > 0:
         seconds = int(left) + 1
         raise TooManyRequestsError(f"登录失败次数过多，请 {seconds} 秒后再试", retry_after=seconds)
-    attempt.failures += 1
-    attempt.last_at = now
+    if attempt.pending >= max(FREE_FAILURES - attempt.failures, 1):
+        return False
+    attempt.pending, attempt.begun_at = attempt.pending + 1, now
+    return True
+
+
+def settle(session: Session, login: str, *, right: bool | None) -> None:
+    """Settle a pending sign-in: a wrong password counts, the right one wipes the slate; None: it was not looked at."""
+    attempt = _locked(session, login)
+    attempt.pending = max(attempt.pending - 1, 0)
+    if right:
+        attempt.failures = 0
+    elif right is not None:
+        attempt.failures, attempt.last_at = attempt.failures + 1, clock.now()
+
+
+def _locked(session: Session, login: str) -> LoginAttempt:
+    key = digest(login)
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
+    statement = insert(LoginAttempt).values(login_sha256=key, failures=0, pending=0, last_at=clock.now())
+    session.execute(statement.on_conflict_do_nothing())
+    return session.scalars(select(LoginAttempt).where(LoginAttempt.login_sha256 == key).with_for_update()).one()
 
 
 def wait_after(failures: int) -> timedelta:
@@ -45,15 +73,9 @@ def wait_after(failures: int) -> timedelta:
     return timedelta(seconds=min(doubled, BACKOFF_MAX_SECONDS))
 
 
-def take_back(session: Session, login: str) -> None:
-    """Take one counted sign-in back: its password was never looked at."""
-    statement = update(LoginAttempt).where(LoginAttempt.login_sha256 == digest(login), LoginAttempt.failures > 0)
-    session.execute(statement.values(failures=LoginAttempt.failures - 1))
-
-
 def forget(session: Session, login: str) -> None:
     """Forget the failures of a login: its person has shown the right password, or was given a new one."""
-    session.execute(delete(LoginAttempt).where(LoginAttempt.login_sha256 == digest(login)))
+    session.execute(update(LoginAttempt).where(LoginAttempt.login_sha256 == digest(login)).values(failures=0))
 
 
 def forget_old_failures(session: Session) -> int:

@@ -7,8 +7,9 @@ tries first, nothing of the account itself. What is refused is told in Chinese a
 import re
 import secrets
 import threading
+import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -35,9 +36,31 @@ LEET = str.maketrans("0134578@$!", "oleastbasi")
 HASHING_TURNS = threading.Semaphore(4)
 # Whoever waits for a turn holds one of the process's forty threads; the others must go on serving.
 WAITING_ROOM = threading.Semaphore(16)
+# Those who wait for others of their own login, apart: they must not take the places of whom they wait for.
+ASKING_ROOM = threading.Semaphore(12)
 TURN_SECONDS = 5.0
+ASKED_EVERY_SECONDS = 0.05
 
 _hasher = PasswordHash((Argon2Hasher(),))
+
+
+def _busy() -> UnavailableError:
+    return UnavailableError("登录的人太多，请几秒后再试", retry_after=int(TURN_SECONDS))
+
+
+@contextmanager
+def _place(room: threading.Semaphore) -> Iterator[None]:
+    """Take a place in a room.
+
+    Raises:
+        UnavailableError: it is full; says when to try again.
+    """
+    if not room.acquire(blocking=False):
+        raise _busy()
+    try:
+        yield
+    finally:
+        room.release()
 
 
 @contextmanager
@@ -47,18 +70,29 @@ def _turn() -> Iterator[None]:
     Raises:
         UnavailableError: too many wait, or none became free in time; says when to try again.
     """
-    busy = UnavailableError("登录的人太多，请几秒后再试", retry_after=int(TURN_SECONDS))
-    if not WAITING_ROOM.acquire(blocking=False):
-        raise busy
-    try:
+    with _place(WAITING_ROOM):
         if not HASHING_TURNS.acquire(timeout=TURN_SECONDS):
-            raise busy
+            raise _busy()
         try:
             yield
         finally:
             HASHING_TURNS.release()
-    finally:
-        WAITING_ROOM.release()
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    """Ask something again and again until it holds.
+
+    Raises:
+        UnavailableError: too many wait, or it did not hold in time; says when to try again.
+    """
+    if ready():
+        return
+    with _place(ASKING_ROOM):
+        for _ in range(int(TURN_SECONDS / ASKED_EVERY_SECONDS)):
+            time.sleep(ASKED_EVERY_SECONDS)
+            if ready():
+                return
+    raise _busy()
 
 
 def hash_password(password: str) -> str:

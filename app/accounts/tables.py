@@ -86,13 +86,21 @@ class ApiKey(Base):
 
 
 class LoginAttempt(Base):
-    """Failed sign-ins of a login name, for the back-off that survives restarts and counts over all processes."""
+    """Failed sign-ins of a login name, for the back-off that survives restarts and counts over all processes.
+
+    Attributes:
+        last_at: when the last one failed.
+        pending: sign-ins begun whose password is still being looked at.
+        begun_at: when the last of those began; None: none ever did.
+    """
 
     __tablename__ = "login_attempt"
 
     login_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     failures: Mapped[int] = mapped_column(default=0)
     last_at: Mapped[datetime] = mapped_column(UtcTime)
+    pending: Mapped[int] = mapped_column(default=0, server_default="0")
+    begun_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class AccessEntry(Base):

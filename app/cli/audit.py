@@ -19,6 +19,7 @@ from app.jobs import ledger
 from app.settings import load_settings
 from app.tickets import audit, audit_files, seal_watch
 from app.tickets.day_seals import last_closed
+from app.tickets.masking import mask_text
 from app.tickets.seal_watch import Watch
 
 console = Console()
@@ -32,8 +33,12 @@ ANCHOR = "[0-9a-f]{16,64}"
 
 
 def note(subject: str, reason: str, verb: Access = Access.EXPORT) -> Note:
-    """Return what is recorded of an act at the command line: the account of the machine stands for the person."""
-    return Note(f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], "", verb, subject[:SUBJECT_MAX_CHARS], reason)
+    """Return what is recorded of an act at the command line: the account of the machine stands for the person.
+
+    Numbers typed into a reason or a file's name are masked, for the record is never erased.
+    """
+    who, about = f"cli:{getpass.getuser()}"[:WHO_MAX_CHARS], mask_text(subject)[:SUBJECT_MAX_CHARS]
+    return Note(who, "", verb, about, mask_text(reason))
 
 
 def _tell(what: str) -> Callable[[int], None]:

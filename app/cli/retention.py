@@ -10,10 +10,13 @@ from app.accounts.audit import Access, record
 from app.cli.audit import note
 from app.errors import InvalidInputError
 from app.settings import load_settings
+from app.supervision import retention as supervision
 from app.tickets import retention as service
 from app.tickets.office import open_office
 
 console = Console()
+# What lies in rooms above the work orders' own.
+ALSO = (supervision.forget,)
 
 
 def retention(
@@ -27,13 +30,16 @@ def retention(
     office = open_office(settings)
     if dry_run:
         found = Counter(item.kind for item in service.every_due(office.database, settings))
-        console.print(
-            "".join(f"{kind} {count} 件；" for kind, count in sorted(found.items())) + f"共 {found.total()} 件"
-        )
+        with office.database.read() as session:
+            orders = supervision.orders_due(session, settings)
+        kinds = "".join(f"{kind} {count} 件；" for kind, count in sorted(found.items()))
+        console.print(f"{kinds}共 {found.total()} 件" + (f"，督办单 {orders} 张的文字随之清除" if orders else ""))
     else:
-        count = service.apply(office.database, settings, office.sealer, lambda done: console.print(f"… {done}"))
+        count = service.apply(office, ALSO, lambda done: console.print(f"… {done}"))
         if count:
             with office.database.write() as session:
                 record(session, note("retention", f"清除已过保存期限的 {count} 件", Access.ERASURE))
         console.print(f"已清除 {count} 件")
+        if not office.database.empty_log():
+            console.print("有进程正在读数据库，SQLite 的 -wal 文件还没有清空；稍后再执行一次，或停服务再启动")
     office.database.dispose()

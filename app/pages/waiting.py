@@ -44,7 +44,13 @@ def waiting(session: Session, caller: Caller) -> list[Wait]:
         found.append(Wait("超期", _tickets(session, *due_before(caller, clock.now())), "/lists/overdue"))
     if caller.may(Verb.SUPERVISION_READ):
         issued = select(func.count()).select_from(SupervisionOrder).where(SupervisionOrder.status == ISSUED)
-        found.append(Wait("督办待回复", session.scalar(issued.where(*reach(caller, Verb.SUPERVISION_READ))) or 0, "/lists/supervision"))
+        found.append(
+            Wait(
+                "督办待回复",
+                session.scalar(issued.where(*reach(caller, Verb.SUPERVISION_READ))) or 0,
+                "/lists/supervision",
+            )
+        )
     return found
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import Date, ForeignKey, Index, Integer, String, Text, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
+from app.tickets.sealed import Sealed
 
 
 class Card(Base):
@@ -67,6 +68,6 @@ class DutyCall(Base):
     called_at: Mapped[datetime | None] = mapped_column(UtcTime)
     called_by: Mapped[str] = mapped_column(String(32))
     outcome: Mapped[str] = mapped_column(String(8))
-    remark: Mapped[str] = mapped_column(Text)
+    remark: Mapped[str] = mapped_column(Sealed)
 
     __table_args__ = (UniqueConstraint("dispatch_id", "step"), Index(None, "status", "due_at", "id"))

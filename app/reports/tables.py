@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, Numeric, Str
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
+from app.tickets.sealed import Sealed
 
 
 class Report(Base):
@@ -69,10 +70,10 @@ class ReportCheck(Base):
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id"))
     unit: Mapped[str] = mapped_column(String(16))
     agrees: Mapped[bool]
-    opinion: Mapped[str] = mapped_column(Text)
+    opinion: Mapped[str] = mapped_column(Sealed)
     said_by: Mapped[str] = mapped_column(String(32))
     said_at: Mapped[datetime] = mapped_column(UtcTime)
-    answer: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Sealed)
     answered_by: Mapped[str | None] = mapped_column(String(32))
     answered_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
@@ -89,13 +90,13 @@ class AssessmentMark(Base):
     unit: Mapped[str] = mapped_column(String(16))
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"), index=True)
     points: Mapped[Decimal | None] = mapped_column(Numeric(6, 2))
-    reason: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Sealed)
     status: Mapped[str] = mapped_column(String(4))
     proposed_by: Mapped[str] = mapped_column(String(32))
     proposed_at: Mapped[datetime] = mapped_column(UtcTime)
     decided_by: Mapped[str | None] = mapped_column(String(32))
     decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    opinion: Mapped[str] = mapped_column(Text)
+    opinion: Mapped[str] = mapped_column(Sealed)
 
     __table_args__ = (Index(None, "status", "decided_at"), Index(None, "unit", "decided_at"))
 
@@ -110,13 +111,13 @@ class AssessmentAppeal(Base):
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"), index=True)
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id"))
     indicator: Mapped[str] = mapped_column(String(32))
-    reason: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Sealed)
     status: Mapped[str] = mapped_column(String(4))
     made_by: Mapped[str] = mapped_column(String(32))
     made_at: Mapped[datetime] = mapped_column(UtcTime)
     due_at: Mapped[datetime] = mapped_column(UtcTime)
     decided_by: Mapped[str | None] = mapped_column(String(32))
     decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    opinion: Mapped[str] = mapped_column(Text)
+    opinion: Mapped[str] = mapped_column(Sealed)
 
     __table_args__ = (Index(None, "status", "due_at"),)

@@ -1,6 +1,5 @@
 """Reads of 督办单: lists, one order, those about a work order, and the paper of a written one."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +15,7 @@ from app.supervision.schemas import OrderLine, OrderPage, OrderView, Paper, Pape
 from app.supervision.tables import CANCELLED, ISSUED, PROPOSED, SupervisionOrder, SupervisionStep, SupervisionTicket
 from app.tickets.intake import Desk
 from app.tickets.queries import visible
+from app.tickets.sealed import read_json
 from app.tickets.tables import Ticket
 
 INSTANT = timedelta(microseconds=1)
@@ -126,7 +126,7 @@ def whole(session: Session, order: SupervisionOrder, caller: Caller, desk: Desk)
         steps=[
             StepView(
                 kind=step.kind, at=step.at, by=step.by, text=step.text, person=step.person,
-                attachments=json.loads(step.attachments),
+                attachments=read_json(step.attachments, []),
             )
             for step in session.scalars(steps)
         ],

@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
+from app.tickets.sealed import Sealed
 
 PROPOSED, ISSUED, REPLIED, CONCLUDED, CANCELLED = "拟发", "已发", "已回复", "已办结", "已撤销"
 
@@ -24,7 +25,7 @@ class SupervisionOrder(Base):
     way: Mapped[str] = mapped_column(String(4))
     level: Mapped[str] = mapped_column(String(4))
     unit: Mapped[str] = mapped_column(String(16))
-    requirement: Mapped[str] = mapped_column(Text)
+    requirement: Mapped[str] = mapped_column(Sealed)
     basis: Mapped[str] = mapped_column(Text)
     rule: Mapped[str] = mapped_column(String(16))
     status: Mapped[str] = mapped_column(String(8))
@@ -73,6 +74,6 @@ class SupervisionStep(Base):
     kind: Mapped[str] = mapped_column(String(8))
     at: Mapped[datetime] = mapped_column(UtcTime)
     by: Mapped[str] = mapped_column(String(32))
-    text: Mapped[str] = mapped_column(Text)
-    person: Mapped[str] = mapped_column(Text)
-    attachments: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed)
+    person: Mapped[str] = mapped_column(Sealed)
+    attachments: Mapped[str] = mapped_column(Sealed)

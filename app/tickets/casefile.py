@@ -27,6 +27,7 @@ from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.masking import mask_phone, mask_text
 from app.tickets.queries import Whole
 from app.tickets.schemas import RulingView, UnitView
+from app.tickets.sealed import read_json
 from app.tickets.standing import POLICY, Holder, Part, Standing, Stretch, late_at
 from app.tickets.tables import Conference, DirectAnswer, Ruling, Ticket, UnitRequest
 from app.tickets.veiling import is_veiled, veiled_text, words_to_hide
@@ -145,14 +146,14 @@ def ruling_view(row: Ruling, rulebook: Rulebook, words: tuple[str, ...]) -> Ruli
     return RulingView(
         tag=row.tag, tag_name=tag.name if tag else "", kind=row.kind, objector=unit_view(row.objector, rulebook),
         unit=unit_view(row.unit, rulebook), clause=row.clause, opinion=veiled_text(row.opinion, words),
-        participants=json.loads(row.participants), ruled_at=row.ruled_at,
+        participants=read_json(row.participants, []), ruled_at=row.ruled_at,
     )  # fmt: skip
 
 
 def _conference(row: Conference, rulebook: Rulebook, words: tuple[str, ...]) -> ConferenceView:
     steps = [
         StepView(unit=unit_view(item["unit"], rulebook), what=veiled_text(item["what"], words), due_on=item["due_on"])
-        for item in json.loads(row.steps)
+        for item in read_json(row.steps, [])
     ]
     return ConferenceView(
         level=row.level, held_at=row.held_at, conclusion=veiled_text(row.conclusion, words), due_on=row.due_on, steps=steps,

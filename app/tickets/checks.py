@@ -19,6 +19,8 @@ SPOKEN_OF = 0.12
 # Sentences shorter than this ask nothing; those with fewer word pairs lean on the one before.
 SHORTEST, SPEAKS_FOR_ITSELF = 5, 12
 SHORT_ANSWER = 40
+# Whatever is shorter says the same as others by chance.
+SHORTEST_COPY = 10
 MANY_PHRASES = 3
 # Words every appeal is full of tell nothing about whether a point was answered.
 COMMON = frozenset(
@@ -112,6 +114,12 @@ def check_answer(appeal: str, answer: str, *, contacted: bool, same_elsewhere: I
     if others:
         found.append(Finding("identical", "与其他工单的答复完全相同：" + "、".join(others[:3])))
     return found
+
+
+def verbatim(text: str) -> str:
+    """Return an answer without its white space, as it is compared word for word; empty where it is too short to compare."""
+    told = "".join(text.split())
+    return told if len(told) >= SHORTEST_COPY else ""
 
 
 def same_text(text: str) -> str:

@@ -11,7 +11,7 @@ from app.accounts.tables import Staff
 from app.errors import ConflictError, FieldFault, InvalidInputError
 from app.notify.outbox import enqueue
 from app.rulebook.shapes import LimitStep
-from app.sealing import Sealer
+from app.sealing import Sealer, installed_sealer
 from app.sla.limits import select as select_limit
 from app.sla.timer import due
 from app.tickets.acts import (
@@ -26,6 +26,7 @@ from app.tickets.acts import (
     row_of,
     settle,
 )
+from app.tickets.checks import verbatim
 from app.tickets.intake import Desk
 from app.tickets.lifecycle import Move
 from app.tickets.standing import Part, Phase
@@ -161,7 +162,8 @@ def interim(session: Session, act: Act, form: InterimForm, desk: Desk) -> Ticket
 def _written(work: Opened, dispatch_id: int, stage: str, result: str, content: str) -> Reply:
     return Reply(
         ticket_id=work.ticket.id, dispatch_id=dispatch_id, stage=stage, result=result, content=content,
-        contact_way="", plan="", written_by=work.caller.reference, written_at=work.at,
+        content_find=installed_sealer().find_key(verbatim(content)), contact_way="", plan="",
+        written_by=work.caller.reference, written_at=work.at,
     )  # fmt: skip
 
 

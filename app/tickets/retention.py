@@ -4,40 +4,32 @@
 chain still verifies; columns that figures rest on (times, units, tags, grades, sums) stay as they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.database import Database
-from app.sealing import Sealer
+from app.database import Base, Database
 from app.settings import Settings
 from app.tickets.acts import happen, open_by_id, settle
 from app.tickets.lifecycle import State
+from app.tickets.office import Office
 from app.tickets.schemas import Judgement
-from app.tickets.search import index_text
+from app.tickets.sealed import DAMAGED, Sealed
+from app.tickets.search import index_text, overwrite_removed
 from app.tickets.tables import (
-    CallbackAttempt,
     Conference,
     ContactAttempt,
-    DirectAnswer,
-    Promise,
     Reply,
     Ruling,
     Ticket,
-    TicketArrears,
-    TicketAttachment,
     TicketJudgement,
     TicketKey,
-    TicketNote,
     TicketParty,
     TicketSignature,
-    TicketText,
-    UnitRequest,
 )
 from app.tickets.veiling import identifying, veiled_text
 from app.tickets.views import without_words
@@ -45,24 +37,17 @@ from app.tickets.views import without_words
 REPORT = "举报"
 # Shorter than any answer, so that cleared answers are not taken for copies of one another.
 TOMBSTONE = "（已到期清除）"
+NOTHING_LISTED = "[]"
 BATCH = 200
 # The group stays, for repeats are counted by it: it leads to no name without the data key and a guess at the name.
 EMPTIED = ("enterprise_name", "enterprise_find", "credit_code", "credit_code_find", "park", "contact_name", "contact_phone", "phone_find",
            "contact_email", "address")  # fmt: skip
-WORDS: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (TicketText, ("title", "content", "complained_of", "reviewed")),
-    (TicketNote, ("text",)),
-    (TicketAttachment, ("name",)),
-    (TicketArrears, ("contract_name", "debtor_name")),
-    (Reply, ("content", "plan")),
-    (UnitRequest, ("explanation", "opinion")),
-    (ContactAttempt, ("remark",)),
-    (CallbackAttempt, ("remark",)),
-    (DirectAnswer, ("content",)),
-    (Promise, ("what", "remark")),
-)
-# Precedents and 会商 are the administration's own work: they stay, without whoever they were about.
-KEPT_VEILED: tuple[tuple[Any, tuple[str, ...]], ...] = ((Ruling, ("opinion",)), (Conference, ("conclusion", "steps")))
+# Precedents, 会商 and findings of the assessment are the administration's own work: they stay, without whoever they were about.
+KEPT_VEILED = (Ruling.__tablename__, Conference.__tablename__, "assessment_mark", "assessment_appeal")
+# Columns that hold a list, and must go on holding one.
+LISTS = frozenset({"evidence", "attachments"})
+# What other rooms forget of a work order: its id, and the words by which its caller would be found.
+Forget = Callable[[Session, int, tuple[str, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -84,7 +69,7 @@ def years_before(moment: datetime, years: int) -> datetime:
 
 def due(session: Session, settings: Settings, after: int, limit: int) -> list[Due]:
     """Return ended work orders that are past their term, in order of id."""
-    statement = select(Ticket.id, Ticket.number, Ticket.kind, _ended_at()).where(Ticket.id > after, _past(settings))
+    statement = select(Ticket.id, Ticket.number, Ticket.kind, _ended_at()).where(Ticket.id > after, past(settings))
     return [Due(*row) for row in session.execute(statement.order_by(Ticket.id).limit(limit))]
 
 
@@ -92,7 +77,8 @@ def _ended_at() -> ColumnElement[datetime]:
     return func.coalesce(Ticket.closed_at, Ticket.updated_at, type_=Ticket.updated_at.type)
 
 
-def _past(settings: Settings) -> ColumnElement[bool]:
+def past(settings: Settings) -> ColumnElement[bool]:
+    """Return the condition of work orders whose term is over and that are not cleared yet."""
     now, ended_at = clock.now(), _ended_at()
     ordinary = and_(Ticket.kind != REPORT, ended_at < years_before(now, settings.retention_years))
     reports = and_(Ticket.kind == REPORT, ended_at < years_before(now, settings.retention_report_years))
@@ -115,42 +101,52 @@ def every_due(database: Database, settings: Settings) -> Iterator[Due]:
         last = found[-1].ticket_id
 
 
-def apply(database: Database, settings: Settings, sealer: Sealer, progress: Callable[[int], None]) -> int:
+def apply(office: Office, also: Iterable[Forget], progress: Callable[[int], None]) -> int:
     """Anonymise what is past its term, each work order in a transaction of its own; returns how many were.
 
     May be broken off at any point and started again.
+
+    Args:
+        office: the service's working parts.
+        also: what rooms above this one forget.
+        progress: told how many are done, some hundred at a time.
     """
-    count = 0
-    for item in every_due(database, settings):
-        with database.write() as session:
-            count += anonymise(session, item.ticket_id, sealer, settings)
+    count, forgets = 0, tuple(also)
+    for item in every_due(office.database, office.settings):
+        with office.database.write() as session:
+            count += anonymise(session, item.ticket_id, office, forgets)
         if count and not count % BATCH:
             progress(count)
+    overwrite_removed(office.database)
     return count
 
 
-def anonymise(session: Session, ticket_id: int, sealer: Sealer, settings: Settings) -> bool:
+def anonymise(session: Session, ticket_id: int, office: Office, also: tuple[Forget, ...]) -> bool:
     """Take persons and words out of one work order, and let that be an event of it; returns whether it was still due.
 
     Asked once more under the lock: since the list was made it may have been taken up again.
     """
     work = open_by_id(session, ticket_id)
-    if session.scalar(select(Ticket.id).where(Ticket.id == ticket_id, _past(settings))) is None:
+    if session.scalar(select(Ticket.id).where(Ticket.id == ticket_id, past(office.settings))) is None:
         return False
     party = session.get_one(TicketParty, ticket_id)
-    _veil(session, ticket_id, identifying(party, sealer))
-    for table, columns in WORDS:
-        for name in columns:
-            said = update(table).where(table.ticket_id == ticket_id, getattr(table, name) != "")
-            session.execute(said.values({name: TOMBSTONE}), execution_options={"synchronize_session": False})
+    words = identifying(party, office.sealer)
+    for table, names in _worded():
+        mine = table.c.ticket_id == ticket_id
+        if table.name in KEPT_VEILED:
+            veil(session, table, mine, words)
+        else:
+            clear(session, table, mine, names)
+    for forget in also:
+        forget(session, ticket_id, words)
+    session.execute(update(Reply).where(Reply.ticket_id == ticket_id).values(content_find=""))
     session.execute(update(ContactAttempt).where(ContactAttempt.ticket_id == ticket_id).values(phone=""))
-    session.execute(update(UnitRequest).where(UnitRequest.ticket_id == ticket_id).values(evidence="[]"))
     for judged in session.scalars(select(TicketJudgement).where(TicketJudgement.ticket_id == ticket_id)):
-        judged.payload = without_words(Judgement.model_validate_json(judged.payload)).model_dump_json()
+        judged.payload = _unquoting(Judgement.model_validate_json(judged.payload)).model_dump_json()
     for name in EMPTIED:
         setattr(party, name, "")
-    for table in (TicketSignature, TicketKey):
-        session.execute(delete(table).where(table.ticket_id == ticket_id))
+    for gone in (TicketSignature, TicketKey):
+        session.execute(delete(gone).where(gone.ticket_id == ticket_id))
     index_text(session, ticket_id, work.ticket.number, ("", ""), ())
     work.ticket.external_number, work.ticket.anonymised_at = None, work.at
     happen(work, "anonymised")
@@ -158,8 +154,35 @@ def anonymise(session: Session, ticket_id: int, sealer: Sealer, settings: Settin
     return True
 
 
-def _veil(session: Session, ticket_id: int, words: tuple[str, ...]) -> None:
-    for table, columns in KEPT_VEILED:
-        for row in session.scalars(select(table).where(table.ticket_id == ticket_id)):
-            for name in columns:
-                setattr(row, name, veiled_text(getattr(row, name), words))
+def _worded() -> Iterator[tuple[Table, tuple[str, ...]]]:
+    """Yield every table, in whatever room, that holds what was written about a work order, with the columns it lies in."""
+    for table in Base.metadata.sorted_tables:
+        names = sealed_columns(table)
+        if names and "ticket_id" in table.c:
+            yield table, names
+
+
+def sealed_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns of a table that hold what people wrote."""
+    return tuple(column.key for column in table.columns if isinstance(column.type, Sealed))
+
+
+def clear(session: Session, table: Table, mine: ColumnElement[bool], names: tuple[str, ...]) -> None:
+    """Put a tombstone in the place of what was written; what was empty stays empty."""
+    for name in names:
+        said = update(table).where(mine, table.c[name] != "")
+        session.execute(said.values({name: NOTHING_LISTED if name in LISTS else TOMBSTONE}))
+
+
+def veil(session: Session, table: Table, mine: ColumnElement[bool], words: tuple[str, ...]) -> None:
+    """Hide given words and personal data in what was written; what does not open stays as it is."""
+    names, (key,) = sealed_columns(table), table.primary_key.columns
+    for row in session.execute(select(key, *(table.c[name] for name in names)).where(mine)).mappings().all():
+        veiled = {name: veiled_text(row[name], words) for name in names if row[name] != DAMAGED}
+        session.execute(update(table).where(key == row[key.key]).values(veiled))
+
+
+def _unquoting(judgement: Judgement) -> Judgement:
+    """Return a judgement that quotes nothing: neither its terms and places, nor what its reasons and notes say of the text."""
+    reasons = [reason.model_copy(update={"message": TOMBSTONE}) for reason in judgement.reasons]
+    return without_words(judgement).model_copy(update={"reasons": reasons, "notes": []})

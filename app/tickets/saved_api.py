@@ -1,6 +1,5 @@
 """Kept lists over HTTP: `/views`."""
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -12,13 +11,14 @@ from app.tickets import saved
 from app.tickets.api import OfficeOf
 from app.tickets.saved import ViewForm, ViewLine
 from app.tickets.saved_tables import SavedView
+from app.tickets.sealed import read_json
 from app.web import REFUSALS
 
 router = APIRouter(prefix="/api/v1", tags=["工单"], responses=REFUSALS)
 
 
 def _line(view: SavedView) -> ViewLine:
-    return ViewLine(id=view.id, name=view.name, page=view.page, params=json.loads(view.params))
+    return ViewLine(id=view.id, name=view.name, page=view.page, params=read_json(view.params, {}))
 
 
 def _person(caller: Caller) -> Caller:

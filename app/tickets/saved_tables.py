@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId, UtcTime
+from app.tickets.sealed import Sealed
 
 
 class SavedView(Base):
@@ -17,7 +18,7 @@ class SavedView(Base):
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     name: Mapped[str] = mapped_column(String(30))
     page: Mapped[str] = mapped_column(String(12))
-    params: Mapped[str] = mapped_column(Text)
+    params: Mapped[str] = mapped_column(Sealed)
     saved_at: Mapped[datetime] = mapped_column(UtcTime)
 
     __table_args__ = (UniqueConstraint("staff_id", "name"),)

@@ -29,6 +29,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from app.accounts.access import Caller, Verb
+from app.database import Database
 from app.errors import FieldFault, InvalidInputError
 from app.paging import Page, cut, decode_cursor
 from app.sealing import Sealer
@@ -46,6 +47,10 @@ PUT_VECTOR = text(
     "ON CONFLICT (ticket_id) DO UPDATE SET words = excluded.words"
 ).bindparams(bindparam("words", type_=ARRAY(Text)))
 FTS = table("ticket_search", column("rowid"), column("words"))
+FTS_COMMAND = table("ticket_search", column("ticket_search"), column("rank"))
+CHANGES = text("SELECT total_changes()")
+# A step that changed fewer rows than this found nothing to merge (SQLite FTS5, 'merge' command).
+MERGED_PAGES, WORKED_CHANGES = 500, 2
 
 
 def words_of(content: str) -> list[str]:
@@ -75,6 +80,23 @@ def index_text(session: Session, ticket_id: int, number: str, said: tuple[str, s
         session.execute(insert(FTS).values(rowid=ticket_id, words=" ".join(words)))
         return
     session.connection().execute(PUT_VECTOR, {"ident": ticket_id, "words": words})
+
+
+def overwrite_removed(database: Database) -> None:
+    """Let SQLite's index lose the words of rows that are gone: it only marks them until its parts are merged.
+
+    In small steps, each a transaction of its own, so that nobody waits long. PostgreSQL's VACUUM does that by itself.
+    """
+    if not database.is_sqlite:
+        return
+    # A negative number merges all there is; further steps go on with it until one finds nothing to do.
+    pages, done = -MERGED_PAGES, False
+    while not done:
+        with database.write() as session:
+            before = session.scalar(CHANGES) or 0
+            session.execute(insert(FTS_COMMAND).values(ticket_search="merge", rank=pages))
+            done = (session.scalar(CHANGES) or 0) - before < WORKED_CHANGES
+        pages = MERGED_PAGES
 
 
 def search(

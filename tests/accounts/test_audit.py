@@ -18,6 +18,7 @@ from app.accounts.access import Role
 from app.accounts.audit import Access, AccessBreak, Note, record
 from app.accounts.service import add_staff
 from app.accounts.tables import AccessEntry, AccessHead
+from app.cli import audit as commands
 from app.database import Database
 from app.tickets import audit, audit_files
 from app.tickets.clocks import rebuild
@@ -128,6 +129,20 @@ def test_reading_the_log_is_itself_recorded_and_filters_and_pages(hotline: Hotli
     assert page["items"][0]["role_label"] == "审计员"
     assert log(hotline, until="2020-01-01T00:00:00+08:00") == []
     assert hotline.get("supervisor", "/audit/log").status_code == 403
+
+
+def test_a_number_typed_into_a_filter_or_a_commands_reason_is_masked_in_the_record(
+    hotline: Hotline, database: Database
+) -> None:
+    asked = {"who": "王13847200001", "subject": "13847200001"}
+    hotline.client.get("/api/v1/audit/log", params=asked, headers=hotline.headers("auditor"))
+    with database.write() as session:
+        record(session, commands.note("13847200001.csv", "核实13847200001的投诉"))
+    with database.read() as session:
+        entries = [(entry.subject, entry.reason) for entry in session.scalars(select(AccessEntry))]
+    assert entries == [
+        ("access_log", "who=王138****0001，subject=138****0001"), ("138****0001.csv", "核实138****0001的投诉"),
+    ]  # fmt: skip
 
 
 def test_who_reads_a_special_ticket_is_recorded_and_ordinary_readings_are_not(hotline: Hotline) -> None:

@@ -1,6 +1,8 @@
 """Passwords: what is refused and why, the forced first change, waits after failures, and turns for hashing that end."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -187,6 +189,60 @@ def test_the_right_password_after_the_wait_wipes_the_slate(hotline: Hotline, dat
         traveller.shift(31)
         assert sign_in(hotline, "operator", PASSWORD).status_code == 201
         assert fail(hotline, "operator", lockout.FREE_FAILURES).status_code == 401
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that were looked at, each for a while so that others come meanwhile."""
+    found: list[str] = []
+
+    def look(password: str, stored: str | None) -> bool:
+        found.append(password)
+        time.sleep(0.1)
+        return stored is not None and password == PASSWORD
+
+    monkeypatch.setattr(passwords, "is_password", look)
+    return found
+
+
+def at_once(hotline: Hotline, given: list[str]) -> list[int]:
+    with ThreadPoolExecutor(len(given)) as pool:
+        return list(pool.map(lambda password: sign_in(hotline, "operator", password).status_code, given))
+
+
+def test_right_sign_ins_at_once_all_succeed_and_leave_nothing_counted(
+    hotline: Hotline, database: Database, looks: list[str]
+) -> None:
+    hotline.token("operator")
+    fail(hotline, "operator", lockout.FREE_FAILURES - 3)
+    assert at_once(hotline, [PASSWORD] * 10) == [201] * 10
+    with database.read() as session:
+        attempt = session.get_one(LoginAttempt, digest("operator"))
+    assert (attempt.failures, attempt.pending) == (0, 0)
+
+
+def test_guesses_at_once_are_no_more_than_guesses_one_after_the_other(
+    hotline: Hotline, database: Database, looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hotline.token("operator")
+    monkeypatch.setattr(passwords, "ASKING_ROOM", threading.Semaphore(50))
+    answers = at_once(hotline, [f"guess {number}" for number in range(50)])
+    assert (len(looks), sorted(set(answers))) == (lockout.FREE_FAILURES, [401, 429])
+    with time_machine.travel(clock.now() + timedelta(seconds=31), tick=False):
+        assert set(at_once(hotline, ["guess again"] * 10)) == {401, 429}
+    assert len(looks) == lockout.FREE_FAILURES + 1
+
+
+def test_tries_whose_process_died_count_as_wrong(hotline: Hotline, database: Database, looks: list[str]) -> None:
+    hotline.token("operator")
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        for _ in range(lockout.FREE_FAILURES):
+            with database.write() as session:
+                assert lockout.begin(session, "operator")
+        with database.write() as session:
+            assert not lockout.begin(session, "operator")
+        traveller.shift(lockout.LOST_AFTER + timedelta(seconds=1))
+        assert [sign_in(hotline, "operator", "wrong").status_code for _ in range(2)] == [401, 429]
 
 
 def test_failures_of_yesterday_are_forgotten(hotline: Hotline, database: Database) -> None:

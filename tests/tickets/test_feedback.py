@@ -8,11 +8,11 @@ import pytest
 
 from app import clock
 from app.classify.corpus import Row, read_corpus
-from app.tickets import retention
 from app.tickets.feedback import labelled
 from app.tickets.office import Office
 from tests.builders import Hotline
 from tests.tickets.test_life import START, at, do, ok
+from tests.tickets.test_retention import clear
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=clock.SHANGHAI)
 PLAIN = {"override": None, "title": "", "content": "货车在园区门口被拦下，说要交一百元登记费，没有票。"}
@@ -69,7 +69,7 @@ def test_what_is_cleared_teaches_nothing(hotline: Hotline, office: Office) -> No
         ok(do(hotline, "operator", number, "withdraw", {"reason": "企业说不办了"}))
     with at(hotline, START.replace(year=2032)):
         assert len(exported(office)) == 1
-        assert retention.apply(office.database, office.settings, office.sealer, lambda _: None) == 1
+        assert clear(office) == 1
         assert exported(office) == []
 
 

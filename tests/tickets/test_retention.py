@@ -2,23 +2,29 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
+from app.cli.retention import ALSO
 from app.database import Database
 from app.reports import issuing
 from app.reports.periods import CutOffs, Span, parse
+from app.supervision.retention import orders_due
 from app.tickets import audit, rekeying, retention
 from app.tickets.clocks import rebuild
 from app.tickets.office import Office
 from app.tickets.tables import Ticket, TicketParty
 from tests.builders import Hotline
 from tests.reports.history import make_history
-from tests.tickets.test_life import START, at, call, do, ok, reviewed
+from tests.reports.test_reports import LATER, made
+from tests.supervision.test_supervision import raised
+from tests.tickets.test_life import START, at, call, do, ok, reviewed, signed
 from tests.tickets.test_work import triaged
+from tests.tickets.test_written import NAME, written
 
 FIVE_YEARS = datetime(2031, 11, 2, 1, 30, tzinfo=UTC)
 SAID = {
@@ -74,7 +80,7 @@ def _opened(session: Session) -> str:
 
 
 def clear(office: Office) -> int:
-    return retention.apply(office.database, office.settings, office.sealer, lambda _: None)
+    return retention.apply(office, ALSO, lambda _: None)
 
 
 def test_nothing_goes_before_its_time_and_a_dry_run_changes_nothing(
@@ -107,6 +113,42 @@ def test_persons_and_words_go_and_facts_and_chains_stay(hotline: Hotline, office
         assert list(rebuild(office.database, check=True)) == []
 
 
+def tables_with(database: Database, word: str) -> set[str]:
+    """Return the tables that hold a word, sealed or not."""
+    with database.read() as session:
+        return {
+            store.table.name
+            for store in rekeying.stores()
+            for row in session.execute(select(*(store.table.c[name] for name in store.columns)))
+            if any(word in value for value in row)
+        }
+
+
+def test_what_every_room_wrote_about_it_goes_and_the_administrations_own_papers_stay_without_the_caller(
+    hotline: Hotline, office: Office
+) -> None:
+    with at(hotline, START):
+        number, order = written(hotline, office)
+        going, staying = signed(hotline), signed(hotline)
+        words = "请答复鹿城木业和同园区企业。"
+        shared = raised(hotline, staying, tickets=[going, staying], requirement=words)["number"]
+        ok(do(hotline, "operator", going, "withdraw", {"reason": "鹿城木业说不办了"}))
+    assert {"supervision_order", "supervision_step", "duty_call", "reply", "promise"} < tables_with(
+        office.database, NAME
+    )
+    assert tables_with(office.database, "鹿城") == {"supervision_order", "supervision_step", "ticket_note"}
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        with office.database.read() as session:
+            assert orders_due(session, office.settings) == 1
+        assert clear(office) == 2
+        assert tables_with(office.database, NAME) == {"ruling", "conference", "assessment_mark", "saved_view"}
+        assert tables_with(office.database, "鹿城") == set()
+        assert ok(hotline.get("supervisor", f"/supervision/{order}"))["requirement"] == retention.TOMBSTONE
+        assert ok(hotline.get("supervisor", f"/supervision/{shared}"))["requirement"] == "请答复＊＊和同园区企业。"
+        assert ok(hotline.get("supervisor", f"/tickets/{number}/routing"))["judgements"][0]["terms"] == []
+        assert ok(hotline.get("supervisor", f"/tickets/{number}/file"))["promises"][0]["what"] == retention.TOMBSTONE
+
+
 def test_what_is_cleared_is_found_no_more_and_nothing_can_be_done_to_it(
     hotline: Hotline, office: Office, closed: str
 ) -> None:
@@ -118,6 +160,38 @@ def test_what_is_cleared_is_found_no_more_and_nothing_can_be_done_to_it(
         assert [item["number"] for item in hotline.get("operator", "/search", q=closed).json()["items"]] == [closed]
         refused = do(hotline, "operator", closed, "unmask", {"fields": ["contact_phone"], "reason": "再看看电话"})
         assert (refused.status_code, refused.json()["code"]) == (409, "anonymised")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_no_byte_of_what_was_cleared_stays_in_sqlites_files(hotline: Hotline, office: Office) -> None:
+    path = Path(office.database.url.database or "")
+
+    def bytes_with(word: str) -> int:
+        assert office.database.empty_log()
+        assert Path(f"{path}-wal").stat().st_size == 0
+        return path.read_bytes().count(word.encode())
+
+    with at(hotline, START):
+        for word in ("x5kiosk", "q9zebra"):
+            number = hotline.submit(content=f"学校欠课桌椅货款，收据写着{word}。")["number"]
+            ok(do(hotline, "operator", number, "withdraw", {"reason": "已付款"}))
+    # Once where rows are kept, and once among the index's words.
+    assert bytes_with("zebra") == 2
+    with at(hotline, START + timedelta(days=400)):
+        ok(
+            do(
+                hotline,
+                "dispatcher",
+                hotline.submit(content="另一件事，收据写着w7other。")["number"],
+                "withdraw",
+                {"reason": "不办了"},
+            )
+        )
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert clear(office) == 2
+        assert (bytes_with("zebra"), bytes_with("kiosk"), bytes_with("课桌")) == (0, 0, 0)
+        assert bytes_with("w7other") > 0
+        assert len(hotline.get("operator", "/search", q="w7other").json()["items"]) == 1
 
 
 def test_open_work_orders_stay_and_reports_have_a_term_of_their_own(hotline: Hotline, office: Office) -> None:
@@ -140,10 +214,13 @@ def headline(office: Office, week: str) -> Any:
 
 def test_every_figure_is_the_same_afterwards(hotline: Hotline, office: Office) -> None:
     make_history(hotline, seed=7, number=24)
+    with at(hotline, LATER):
+        frozen = made(hotline, "monthly", "2026-11")
     with at(hotline, FIVE_YEARS + timedelta(days=90)):
         before = {week: headline(office, week) for week in ("2026-W45", "2026-W46")}
         assert clear(office) > 3
         assert {week: headline(office, week) for week in before} == before
+        assert ok(hotline.get("supervisor", "/reports/monthly/2026-11")) == frozen
         assert list(audit.verify(office.database)) == []
 
 
@@ -154,7 +231,7 @@ def test_a_clearing_broken_off_goes_on(hotline: Hotline, office: Office, closed:
     with at(hotline, FIVE_YEARS + timedelta(days=1)):
         with office.database.write() as session:
             first = session.scalars(select(Ticket.id).where(Ticket.number == closed)).one()
-            retention.anonymise(session, first, office.sealer, office.settings)
+            retention.anonymise(session, first, office, ALSO)
         assert clear(office) == 1
         with office.database.read() as session:
             rows = list(session.scalars(select(TicketParty)))
@@ -171,5 +248,5 @@ def test_what_was_taken_up_again_since_the_list_was_made_stays(hotline: Hotline,
         assert [item.number for item in listed] == [number]
         ok(do(hotline, "dispatcher", number, "restore", {"reason": "企业又来电要求继续办理"}))
         with office.database.write() as session:
-            assert not retention.anonymise(session, listed[0].ticket_id, office.sealer, office.settings)
+            assert not retention.anonymise(session, listed[0].ticket_id, office, ALSO)
         assert "课桌椅" in hotline.ticket(number)["content"]

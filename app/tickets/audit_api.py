@@ -11,6 +11,7 @@ from app.accounts.api import Allow
 from app.accounts.audit import Access, LogFilter, note_of, read_log, record
 from app.accounts.tables import AccessEntry
 from app.paging import PAGE_DEFAULT, PAGE_MAX
+from app.tickets.masking import mask_text
 from app.web import NO_CONTROL, PROBLEM, STATUS_TITLES, database_of
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2999
@@ -81,6 +82,6 @@ def read_access_log(
 
 
 def _told(asked: LogFilter) -> str:
-    """Return the filters of a reading as they are recorded."""
-    given = {name: value for name, value in vars(asked).items() if value is not None}
+    """Return the filters of a reading as they are recorded: masked like every reason, for the record is never erased."""
+    given = {name: mask_text(str(value)) for name, value in vars(asked).items() if value is not None}
     return "，".join(f"{name}={value}" for name, value in given.items())
