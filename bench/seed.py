@@ -24,15 +24,14 @@ from app.accounts.tables import Staff
 from app.database import Base, Database
 from app.sealing import installed_sealer
 from app.tickets.events import link_hash
+from app.tickets.life_tables import CallbackAttempt, Reply, UnitRequest
 from app.tickets.masking import mask_text
 from app.tickets.numbers import format_number
 from app.tickets.office import Office
 from app.tickets.sealed import Sealed
 from app.tickets.search import words_of
 from app.tickets.tables import (
-    CallbackAttempt,
     Dispatch,
-    Reply,
     Ticket,
     TicketEvent,
     TicketJudgement,
@@ -40,7 +39,6 @@ from app.tickets.tables import (
     TicketParty,
     TicketSignature,
     TicketText,
-    UnitRequest,
 )
 from bench.lives import VAR, live
 

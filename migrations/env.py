@@ -12,6 +12,7 @@ from app.reports import tables as _reports
 from app.settings import load_settings
 from app.supervision import tables as _supervision
 from app.tickets import day_seal_tables as _day_seals
+from app.tickets import life_tables as _life
 from app.tickets import receipt_tables as _receipts
 from app.tickets import saved_tables as _saved
 from app.tickets import tables as _tickets
@@ -20,6 +21,7 @@ __all__ = [
     "_accounts",
     "_day_seals",
     "_jobs",
+    "_life",
     "_notify",
     "_receipts",
     "_reminders",

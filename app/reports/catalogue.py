@@ -20,9 +20,10 @@ from app.rulebook.shapes import LimitStep
 from app.rulebook.supervision import Level
 from app.supervision.course import DONE
 from app.supervision.tables import CONCLUDED, ISSUED, REPLIED, SupervisionOrder
+from app.tickets.life_tables import CallbackAttempt, DirectAnswer, UnitRequest
 from app.tickets.lifecycle import State
 from app.tickets.standing import DILIGENT, REACHED, Phase
-from app.tickets.tables import CallbackAttempt, DirectAnswer, Dispatch, Ticket, TicketEvent, TicketParty, UnitRequest
+from app.tickets.tables import Dispatch, Ticket, TicketEvent, TicketParty
 
 SATISFIED_STRICTLY = ("非常满意", "满意")
 SATISFIED = (*SATISFIED_STRICTLY, "基本满意")

@@ -16,8 +16,9 @@ from app.reports.catalogue import BY_CODE
 from app.reports.counting import special
 from app.reports.indicators import rows_of
 from app.reports.periods import Period
+from app.tickets.life_tables import Reply, UnitRequest
 from app.tickets.queries import ordinary
-from app.tickets.tables import Dispatch, Reply, Ticket, UnitRequest
+from app.tickets.tables import Dispatch, Ticket
 
 LAST_MINUTES = 30 * 60
 SAME_ANSWERS = 5

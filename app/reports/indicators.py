@@ -16,7 +16,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.reminders.tables import Card
 from app.reports.periods import Period
 from app.supervision.tables import SupervisionOrder, SupervisionTicket
-from app.tickets.tables import CallbackAttempt, Dispatch, Ticket, UnitRequest
+from app.tickets.life_tables import CallbackAttempt, UnitRequest
+from app.tickets.tables import Dispatch, Ticket
 
 Condition = Callable[[Period], ColumnElement[bool]]
 

@@ -19,8 +19,9 @@ from app.reports.indicators import rows_of
 from app.reports.periods import Period
 from app.reports.tables import AssessmentAppeal, Report
 from app.rulebook.clusters import ClusterRules
+from app.tickets.life_tables import UnitRequest
 from app.tickets.queries import ordinary
-from app.tickets.tables import Dispatch, Ticket, TicketParty, UnitRequest
+from app.tickets.tables import Dispatch, Ticket, TicketParty
 
 SHOWN = 20
 CASES = 5

@@ -12,10 +12,11 @@ from app.rulebook.shapes import LimitStep
 from app.rulebook.supervision import Cause, SupervisionRule, Way
 from app.supervision.tables import ISSUED, SupervisionOrder, SupervisionTicket
 from app.tickets.intake import Desk
+from app.tickets.life_tables import Reply
 from app.tickets.lifecycle import ENDED, State
 from app.tickets.queries import ordinary
 from app.tickets.standing import OPEN_PHASES, Phase
-from app.tickets.tables import Dispatch, Reply, Ticket, TicketParty
+from app.tickets.tables import Dispatch, Ticket, TicketParty
 
 REPEAT_DAYS = 30
 RUNNING = (Phase.AWAITING_SIGN.value, Phase.IN_PROGRESS.value)

@@ -18,11 +18,12 @@ from app.sla.limits import LimitCase, require
 from app.sla.timer import Due, due
 from app.tickets.events import Chain, Happening, append
 from app.tickets.fold import apply, fold
+from app.tickets.life_tables import UnitRequest
 from app.tickets.lifecycle import Move, State, step
 from app.tickets.queries import visible
 from app.tickets.schemas import DueView
 from app.tickets.standing import Fact, Part, Standing, read_fact
-from app.tickets.tables import Dispatch, Ticket, TicketEvent, UnitRequest
+from app.tickets.tables import Dispatch, Ticket, TicketEvent
 from app.tickets.views import due_view
 
 # Keeps other verbs out, yet lets rows that only point to the ticket (cards, supervision) be written meanwhile: a sweep that

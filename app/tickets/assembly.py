@@ -7,6 +7,7 @@ from app.accounts.access import Caller, Role
 from app.paging import Page
 from app.rulebook.shapes import Rulebook
 from app.sealing import Sealer
+from app.tickets.life_tables import Reply
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.list_schemas import (
     JobView,
@@ -34,7 +35,7 @@ from app.tickets.schemas import (
     TurnView,
 )
 from app.tickets.stuck import Stuck
-from app.tickets.tables import Reply, Ticket, TicketEvent, TicketJudgement, TicketParty
+from app.tickets.tables import Ticket, TicketEvent, TicketJudgement, TicketParty
 from app.tickets.veiling import is_veiled, shown_title, veiled_text, words_to_hide
 from app.tickets.views import (
     EVENT_LABELS,

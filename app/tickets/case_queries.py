@@ -7,19 +7,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller
-from app.tickets.queries import one
-from app.tickets.tables import (
+from app.tickets.life_tables import (
     CallbackAttempt,
     Conference,
     ContactAttempt,
     DirectAnswer,
-    Dispatch,
     Promise,
     Ruling,
-    Ticket,
-    TicketParty,
     UnitRequest,
 )
+from app.tickets.queries import one
+from app.tickets.tables import Dispatch, Ticket, TicketParty
 
 
 @dataclass(frozen=True)

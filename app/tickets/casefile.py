@@ -23,13 +23,14 @@ from app.tickets.life_schemas import (
     StretchView,
     UnitClock,
 )
+from app.tickets.life_tables import Conference, DirectAnswer, Ruling, UnitRequest
 from app.tickets.lifecycle import NEXT_STEPS, State
 from app.tickets.masking import mask_phone, mask_text
 from app.tickets.queries import Whole
 from app.tickets.schemas import RulingView, UnitView
 from app.tickets.sealed import read_json
 from app.tickets.standing import POLICY, Holder, Part, Standing, Stretch, late_at
-from app.tickets.tables import Conference, DirectAnswer, Ruling, Ticket, UnitRequest
+from app.tickets.tables import Ticket
 from app.tickets.veiling import is_veiled, veiled_text, words_to_hide
 from app.tickets.views import PART_ROLES, PART_STATES, holder_of, unit_view
 

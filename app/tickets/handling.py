@@ -28,10 +28,11 @@ from app.tickets.acts import (
 )
 from app.tickets.checks import verbatim
 from app.tickets.intake import Desk
+from app.tickets.life_tables import ContactAttempt, Promise, Reply
 from app.tickets.lifecycle import Move
 from app.tickets.standing import Part, Phase
 from app.tickets.submission import insert_note
-from app.tickets.tables import ContactAttempt, Promise, Reply, Ticket, TicketParty
+from app.tickets.tables import Ticket, TicketParty
 from app.tickets.verb_forms import (
     AnswerForm,
     AssignForm,

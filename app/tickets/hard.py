@@ -12,10 +12,11 @@ from app.rulebook.shapes import LimitStep
 from app.tickets.acts import Act, Opened, happen, open_ticket, settle
 from app.tickets.handling import end_of_day
 from app.tickets.intake import Desk, find_unit
+from app.tickets.life_tables import Conference
 from app.tickets.lifecycle import refused
 from app.tickets.standing import Standing
 from app.tickets.submission import insert_note
-from app.tickets.tables import Conference, Ticket
+from app.tickets.tables import Ticket
 from app.tickets.verb_forms import ConferenceForm, ReasonForm
 
 MANY_UNITS = 3

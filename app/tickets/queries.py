@@ -13,11 +13,11 @@ from app.clock import now
 from app.errors import NotFoundError
 from app.paging import Page, Sortable, cut, decode_cursor
 from app.tickets.dues import DueOf, due_within
+from app.tickets.life_tables import Reply
 from app.tickets.lifecycle import State
 from app.tickets.standing import OPEN_PHASES, UNSEEN
 from app.tickets.tables import (
     Dispatch,
-    Reply,
     Ticket,
     TicketArrears,
     TicketAttachment,

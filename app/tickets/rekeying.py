@@ -16,8 +16,9 @@ from app.database import Base, Database
 from app.notify.tables import Subscription
 from app.sealing import Sealer, SealError
 from app.tickets.checks import verbatim
+from app.tickets.life_tables import ContactAttempt, Reply
 from app.tickets.sealed import Sealed
-from app.tickets.tables import ContactAttempt, Reply, TicketParty
+from app.tickets.tables import TicketParty
 
 BATCH = 200
 # Columns sealed by hand, with the hash each is found by.

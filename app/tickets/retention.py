@@ -15,22 +15,13 @@ from app import clock
 from app.database import Base, Database
 from app.settings import Settings
 from app.tickets.acts import happen, open_by_id, settle
+from app.tickets.life_tables import Conference, ContactAttempt, Reply, Ruling
 from app.tickets.lifecycle import State
 from app.tickets.office import Office
 from app.tickets.schemas import Judgement
 from app.tickets.sealed import DAMAGED, Sealed
 from app.tickets.search import index_text, overwrite_removed
-from app.tickets.tables import (
-    Conference,
-    ContactAttempt,
-    Reply,
-    Ruling,
-    Ticket,
-    TicketJudgement,
-    TicketKey,
-    TicketParty,
-    TicketSignature,
-)
+from app.tickets.tables import Ticket, TicketJudgement, TicketKey, TicketParty, TicketSignature
 from app.tickets.veiling import identifying, veiled_text
 from app.tickets.views import without_words
 

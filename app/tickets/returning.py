@@ -15,12 +15,13 @@ from app.tickets.acts import Act, Opened, happen, is_special, limit, open_ticket
 from app.tickets.dispatching import send, waits_until
 from app.tickets.forms import DispatchForm
 from app.tickets.intake import Desk, find_unit
+from app.tickets.life_tables import Ruling, UnitRequest
 from app.tickets.lifecycle import Move, State, refused
 from app.tickets.queries import ordinary
 from app.tickets.receiving import recall_notices
 from app.tickets.standing import Part, Phase
 from app.tickets.submission import insert_note
-from app.tickets.tables import Ruling, Ticket, TicketParty, UnitRequest
+from app.tickets.tables import Ticket, TicketParty
 from app.tickets.veiling import words_to_hide
 from app.tickets.verb_forms import ArbitrationForm, ObjectionForm, ReasonForm, RulingForm
 

@@ -17,12 +17,13 @@ from app.tickets.checks import Finding, check_answer, same_text
 from app.tickets.dispatching import evidence_of, next_round
 from app.tickets.handling import diligently_tried
 from app.tickets.intake import Desk
+from app.tickets.life_tables import CallbackAttempt, DirectAnswer, Promise, Reply
 from app.tickets.lifecycle import ENDED, Move, State, refused
 from app.tickets.queries import one, ordinary
 from app.tickets.receiving import follow_main
 from app.tickets.standing import Phase
 from app.tickets.submission import insert_note
-from app.tickets.tables import CallbackAttempt, DirectAnswer, Promise, Reply, Ticket, TicketParty, TicketText
+from app.tickets.tables import Ticket, TicketParty, TicketText
 from app.tickets.veiling import veiled_text, words_to_hide
 from app.tickets.verb_forms import CallbackForm, PromiseResultForm, ReasonForm, ReassessForm, ReviewForm
 

@@ -30,6 +30,7 @@ from app.tickets.events import Chain, Happening, append
 from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, TicketForm
 from app.tickets.intake import Judged
+from app.tickets.life_tables import DirectAnswer
 from app.tickets.lifecycle import State
 from app.tickets.queries import visible
 from app.tickets.receipt_tables import Idempotency
@@ -38,7 +39,6 @@ from app.tickets.search import index_text
 from app.tickets.similar import store_signature
 from app.tickets.standing import Fact, Part, Standing
 from app.tickets.tables import (
-    DirectAnswer,
     Dispatch,
     Ticket,
     TicketArrears,

@@ -18,10 +18,11 @@ from app.sla.timer import after_pause, limit_text, reach
 from app.tickets.acts import Act, Opened, happen, limit, open_ticket, own_part, row_of, settle
 from app.tickets.handling import end_of_day, working
 from app.tickets.intake import Desk
+from app.tickets.life_tables import UnitRequest
 from app.tickets.lifecycle import Move
 from app.tickets.standing import RESUME, Part, Phase
 from app.tickets.submission import insert_note
-from app.tickets.tables import Ticket, UnitRequest
+from app.tickets.tables import Ticket
 from app.tickets.verb_forms import DecisionForm, ExtensionForm, ReasonForm, SuspensionForm
 
 LEAD_OF_EXTENSION = Decimal("0.5")

@@ -27,11 +27,12 @@ from app.tickets.dispatching import barred_units, next_round, waits_until
 from app.tickets.handling import sign_part
 from app.tickets.hard import MANY_RETURNS, MANY_UNITS, signs_of_hardness
 from app.tickets.intake import Desk
+from app.tickets.life_tables import UnitRequest
 from app.tickets.lifecycle import Move, State
 from app.tickets.receiving import ENDED_WITHOUT_ANSWER, part_from_ended
 from app.tickets.reviewing import archive_due, join_children
 from app.tickets.standing import OPEN_PHASES, Part, Phase
-from app.tickets.tables import Dispatch, Ticket, UnitRequest
+from app.tickets.tables import Dispatch, Ticket
 from app.tickets.timekeeping import resume_part
 
 URGENT_TRIAGE_PATIENCE = timedelta(minutes=5)

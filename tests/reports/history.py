@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from app.database import Database
 from app.reports.periods import Period
-from app.tickets.tables import CallbackAttempt, Ticket, TicketEvent, TicketParty, UnitRequest
+from app.tickets.life_tables import CallbackAttempt, UnitRequest
+from app.tickets.tables import Ticket, TicketEvent, TicketParty
 from tests.builders import Hotline
 from tests.tickets.test_life import GOOD, at, call, do, objection, ok
 

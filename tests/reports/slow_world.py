@@ -16,7 +16,8 @@ from sqlalchemy import select
 from app.database import Database
 from app.reminders.tables import Card
 from app.supervision.tables import SupervisionOrder, SupervisionStep, SupervisionTicket
-from app.tickets.tables import CallbackAttempt, Dispatch, Ticket, TicketEvent, TicketParty, UnitRequest
+from app.tickets.life_tables import CallbackAttempt, UnitRequest
+from app.tickets.tables import Dispatch, Ticket, TicketEvent, TicketParty
 
 SIGN, CONTACT, CLOSE, REWORK = "签收", "首次联系", "办结", "重办"
 OPEN, RETURNING = "open", "returning"

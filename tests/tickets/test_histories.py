@@ -20,10 +20,11 @@ from app.tickets import verb_forms as forms
 from app.tickets.acts import Act, facts_of, load_events
 from app.tickets.fold import fold
 from app.tickets.forms import DirectAnswerForm, DispatchForm
+from app.tickets.life_tables import Promise
 from app.tickets.lifecycle import TRANSITIONS, State
 from app.tickets.office import Office
 from app.tickets.standing import Holder, Standing, late_at
-from app.tickets.tables import Promise, Ticket
+from app.tickets.tables import Ticket
 from tests.builders import Hotline, ticket_form
 from tests.rules import code
 
