@@ -42,6 +42,28 @@ from app.web import JsonLines, install_error_answers
 
 # Published arrangements reach to the year's end; limits reach a month further.
 CALENDAR_HORIZON_DAYS = 45
+ROUTERS = (
+    accounts_api.router,
+    sessions_api.router,
+    oidc_api.router,
+    staff_api.router,
+    keys_api.router,
+    audit_api.router,
+    make_router(Allow(Verb.REFERENCE_READ)),
+    tickets_api.router,
+    stuck_api.router,
+    verbs_api.router,
+    privacy_api.router,
+    saved_api.router,
+    reports_api.router,
+    contributions_api.router,
+    notify_api.router,
+    supervision_api.router,
+    reminders_api.router,
+    jobs_api.router,
+    account.router,
+    lists.router,
+)
 
 
 class StartError(RuntimeError):
@@ -97,26 +119,8 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     app.state.places = Places(lambda name: find_unit(name, office.desk.rulebook).code, get_args(Channel))
     app.state.oidc = make_provider(settings)
     install_error_answers(app)
-    app.include_router(accounts_api.router)
-    app.include_router(sessions_api.router)
-    app.include_router(oidc_api.router)
-    app.include_router(staff_api.router)
-    app.include_router(keys_api.router)
-    app.include_router(audit_api.router)
-    app.include_router(make_router(Allow(Verb.REFERENCE_READ)))
-    app.include_router(tickets_api.router)
-    app.include_router(stuck_api.router)
-    app.include_router(verbs_api.router)
-    app.include_router(privacy_api.router)
-    app.include_router(saved_api.router)
-    app.include_router(reports_api.router)
-    app.include_router(contributions_api.router)
-    app.include_router(notify_api.router)
-    app.include_router(supervision_api.router)
-    app.include_router(reminders_api.router)
-    app.include_router(jobs_api.router)
-    app.include_router(account.router)
-    app.include_router(lists.router)
+    # The routes as they are: included, each app would build its own copy of all at its first requests.
+    app.router.routes.extend(route for router in ROUTERS for route in router.routes)
     install_pages(app)
     _add_health(app, office)
     add_metrics(app, office)

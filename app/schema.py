@@ -1,5 +1,6 @@
 """The database's schema: which migration it stands at, and bringing it to the newest."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,8 +26,9 @@ def alembic_config(database: Database) -> Config:
     return config
 
 
+@cache
 def newest(folder: Path = HOME / "migrations") -> str:
-    """Return the newest migration this code has."""
+    """Return the newest migration this code has; its files are read once, for readiness is asked every few seconds."""
     config = Config()
     config.set_main_option("script_location", str(folder))
     head = ScriptDirectory.from_config(config).get_current_head()

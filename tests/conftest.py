@@ -1,12 +1,11 @@
 """Fixtures for all tests: both real databases built by the migrations, the whole app through HTTP, a small real model.
 
-One PostgreSQL server a run (from pip, or HOTLINE_TEST_POSTGRES_URL); every test gets its own clone of a migrated database.
+One PostgreSQL server a run (from pip, or HOTLINE_TEST_POSTGRES_URL, as a superuser); every test gets a fresh migrated database.
 """
 
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +25,12 @@ from app.tickets.intake import Desk, make_desk
 from app.tickets.numbers import NumberSource
 from app.tickets.office import Office
 from tests.builders import Hotline, TestClient
+from tests.lending import Lender
 from tests.small_model import build_small_model
 
 BACKENDS = ("sqlite", "postgres")
 # Commands are forked from a loaded program, whose console has taken its width by then: lines must not be broken.
 os.environ.setdefault("COLUMNS", "300")
-TEMPLATE = "hotline_template"
 # The costliest trials run on one database in `make test` and on both in `make soak`: which one waits for the soak.
 SOAKED_ON = {"test_killed_jobs.py": "sqlite", "test_year.py": "postgres"}
 
@@ -52,7 +51,7 @@ def rulebook() -> Rulebook:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of this run, with one migrated template database."""
+    """A PostgreSQL server of this run."""
     given = os.environ.get("HOTLINE_TEST_POSTGRES_URL")
     # The pip server asks for a runtime folder at import and warns where a machine (CI, containers) has none.
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="hotline-run-"))
@@ -64,19 +63,24 @@ def postgres_url() -> Iterator[str]:
     url = given or (server.get_uri() if server else "")
     if server:
         # Nobody pulls the plug of a test's server: it need not wait for the disk. Killed processes lose nothing by it.
-        for setting in ("fsync", "full_page_writes"):
-            _sql(url, f"ALTER SYSTEM SET {setting} = off")
-        _sql(url, "SELECT pg_reload_conf()")
-    name = f"{TEMPLATE}_{uuid.uuid4().hex[:8]}"
-    _sql(url, f'CREATE DATABASE "{name}"')
-    database = Database(_named(url, name))
-    schema.upgrade(database)
-    database.dispose()
-    yield f"{url}#{name}"
-    _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for setting in ("fsync", "full_page_writes"):
+                connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        engine.dispose()
+    yield url
     if server:
         server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def lender(postgres_url: str) -> Iterator[Lender]:
+    """Lends migrated databases of this run's server."""
+    opened = Lender(postgres_url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -90,19 +94,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fresh_postgres(postgres_url: str) -> Iterator[str]:
+def fresh_postgres(lender: Lender) -> Iterator[str]:
     """The address of a fresh migrated PostgreSQL database."""
-    with _cloned(postgres_url) as address:
+    with lender.lend() as address:
         yield address
-
-
-@contextmanager
-def _cloned(postgres_url: str) -> Iterator[str]:
-    url, _, template = postgres_url.partition("#")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield _named(url, name)
-    _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -117,7 +112,7 @@ def fresh_sqlite(sqlite_template: Path, tmp_path: Path) -> str:
 def lent_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
     """Lend the address of a fresh migrated database to a fixture with one of BACKENDS as its parameter, for as long as it lives."""
     if request.param == "postgres":
-        with _cloned(request.getfixturevalue("postgres_url")) as address:
+        with request.getfixturevalue("lender").lend() as address:
             yield address
     else:
         shutil.copy(request.getfixturevalue("sqlite_template"), folder / "hotline.sqlite3")
@@ -129,17 +124,6 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The address of a fresh migrated database, once on SQLite and once on PostgreSQL."""
     url: str = request.getfixturevalue(f"fresh_{request.param}")
     return url
-
-
-def _named(url: str, name: str) -> str:
-    return make_url(url).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
-
-
-def _sql(url: str, statement: str) -> None:
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
 
 
 @pytest.fixture(scope="session")

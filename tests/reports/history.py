@@ -14,6 +14,7 @@ from app.reports.periods import Period
 from app.tickets.life_tables import CallbackAttempt, UnitRequest
 from app.tickets.tables import Ticket, TicketEvent, TicketParty
 from tests.builders import Hotline
+from tests.reports.remembering import lived_once
 from tests.tickets.test_life import GOOD, at, call, do, objection, ok
 
 FIRST = datetime(2026, 10, 26, 1, 0, tzinfo=UTC)  # Monday, 9:00 in Baotou
@@ -23,8 +24,12 @@ GRADES = ("非常满意", "满意", "满意", "基本满意", "不满意")
 
 def make_history(hotline: Hotline, seed: int, number: int) -> list[str]:
     """Let a number of appeals live very different lives over three weeks; returns their numbers."""
-    dice = random.Random(seed)
-    return [_one_life(hotline, dice, index) for index in range(number)]
+
+    def live() -> list[str]:
+        dice = random.Random(seed)
+        return [_one_life(hotline, dice, index) for index in range(number)]
+
+    return lived_once(hotline, f"history {seed} {number}", live)
 
 
 def _one_life(hotline: Hotline, dice: random.Random, index: int) -> str:

@@ -18,6 +18,7 @@ from app.tickets.office import Office
 from tests.builders import Hotline
 from tests.command import hotline_command
 from tests.reports.history import make_history
+from tests.reports.remembering import lived_once
 from tests.reports.test_reports import NEW_YEAR, made
 from tests.tickets.test_life import at, do, objection, ok, refused
 
@@ -35,9 +36,7 @@ def find(hotline: Hotline, kind: str, ticket: str | None = None, **but: Any) -> 
     ok(hotline.post("leader", f"/assessment/marks/{mark['id']}/decide", {"uphold": True, "opinion": "属实"}))
 
 
-@pytest.fixture
-def year(hotline: Hotline) -> Iterator[Hotline]:
-    """A year with its report: findings, an exclusion, and a work order that was returned."""
+def live_a_year(hotline: Hotline) -> None:
     make_history(hotline, seed=3, number=36)
     with at(hotline, datetime(2026, 12, 1, 1, 30, tzinfo=UTC)):
         returned = hotline.submit()["number"]
@@ -52,6 +51,13 @@ def year(hotline: Hotline) -> Iterator[Hotline]:
         find(hotline, "加分", points="2.25")
     with at(hotline, NEW_YEAR):
         made(hotline, "annual", "2026")
+
+
+@pytest.fixture
+def year(hotline: Hotline) -> Iterator[Hotline]:
+    """A year with its report: findings, an exclusion, and a work order that was returned."""
+    lived_once(hotline, "year with its report", lambda: live_a_year(hotline))
+    with at(hotline, NEW_YEAR):
         yield hotline
 
 
