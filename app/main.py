@@ -108,7 +108,7 @@ def create_app(office: Office, *, with_worker: bool = False) -> FastAPI:
     check_schema(office)
     app = FastAPIOffline(
         title="包头市12345营商环境专席 企业诉求转办服务",
-        version="0.4.0",
+        version="0.5.0",
         description="集中受理、按责转办、限时处办、跟踪督办、办结反馈。错误一律为 application/problem+json。",
         lifespan=_lifespan(office, with_worker=with_worker),
         # A redirect would repeat the Host a client sent.
