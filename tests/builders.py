@@ -25,6 +25,8 @@ PASSWORD = "correct horse battery staple"
 SHIPPED_HASHER = passwords._hasher
 passwords._hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 PASSWORD_HASH = passwords.hash_password(PASSWORD)
+# How often a test's own HTTP server looks whether it is to end: every test that has one waits for it.
+POLL_SECONDS = 0.02
 
 
 def ticket_form(**but: Any) -> dict[str, Any]:
