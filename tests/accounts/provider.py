@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -44,7 +45,7 @@ class FakeCity:
         self.forge: Any = None
         self.document: dict[str, Any] = {}
         self.asked: list[str] = []
-        self.signing: Key = RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
+        self.signing: Key = first_key()
         self.keys: list[Key] = [self.signing]
         self._codes: dict[str, dict[str, str]] = {}
 
@@ -97,6 +98,18 @@ class FakeCity:
         return [dict(key.as_dict(private=False)) for key in KeySet(self.keys)]
 
 
+@cache
+def first_key() -> Key:
+    """Return the key that a provider begins with: the same for all, for finding one takes longer than a test."""
+    return RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
+
+
+@cache
+def strange_key() -> Key:
+    """Return a key that no provider publishes."""
+    return RSAKey.generate_key(2048)
+
+
 def unsigned(claims: dict[str, Any]) -> str:
     """Return an ID token with `alg: none`."""
     return ".".join([base64url(b'{"alg":"none"}'), base64url(json.dumps(claims).encode()), ""])
@@ -104,12 +117,12 @@ def unsigned(claims: dict[str, Any]) -> str:
 
 def signed_by_a_stranger(claims: dict[str, Any]) -> str:
     """Return an ID token that names the provider's key and is signed with another."""
-    return jwt.encode({"alg": "RS256", "kid": "first"}, claims, RSAKey.generate_key(2048), ["RS256"])
+    return jwt.encode({"alg": "RS256", "kid": "first"}, claims, strange_key(), ["RS256"])
 
 
 def signed_with_an_unknown_kid(claims: dict[str, Any]) -> str:
     """Return an ID token of a key that is not published."""
-    return jwt.encode({"alg": "RS256", "kid": "elsewhere"}, claims, RSAKey.generate_key(2048), ["RS256"])
+    return jwt.encode({"alg": "RS256", "kid": "elsewhere"}, claims, strange_key(), ["RS256"])
 
 
 def signed_with_the_client_secret(claims: dict[str, Any]) -> str:

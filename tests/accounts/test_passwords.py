@@ -19,7 +19,7 @@ from app.accounts.tables import LoginAttempt
 from app.accounts.tokens import digest
 from app.database import Database
 from app.errors import InvalidInputError
-from tests.builders import PASSWORD, Hotline
+from tests.builders import PASSWORD, SHIPPED_HASHER, Hotline
 
 OWN = "九原区 的 风 今天 很大"
 
@@ -65,6 +65,13 @@ def test_a_refusal_says_why_and_does_not_repeat_the_password(password: str, told
 
 def test_random_passwords_stand_up_to_the_rules() -> None:
     assert not any(weaknesses(passwords.random_password()) for _ in range(200))
+
+
+def test_a_hash_costs_a_guesser_what_is_asked_for() -> None:
+    # RFC 9106 §4, the second recommended option: argon2id, 64 MiB, three passes, four lanes.
+    stored = SHIPPED_HASHER.hash("kettle violet")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert passwords.is_password("kettle violet", stored)
 
 
 def test_full_width_letters_are_the_same_password() -> None:

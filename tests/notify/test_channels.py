@@ -29,7 +29,7 @@ from app.notify.messages import Message, tell
 from app.notify.tables import Outbox, Subscription
 from app.settings import Settings
 from app.tickets.office import Office
-from tests.builders import Hotline
+from tests.builders import POLL_SECONDS, Hotline
 from tests.tickets.test_life import LEAD, START, at, do, ok, refused
 
 SECRET = "d2ViaG9vay1zZWNyZXQtZm9yLXRlc3Rz"
@@ -83,7 +83,7 @@ class Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def robot() -> Iterator[Robot]:
     server = Robot()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     yield server
     server.shutdown()

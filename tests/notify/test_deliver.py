@@ -21,6 +21,7 @@ from app.notify.outbox import enqueue
 from app.notify.tables import Outbox
 from app.settings import Settings
 from app.tickets.office import Office
+from tests.builders import POLL_SECONDS
 
 SECRET = "d2ViaG9vay1zZWNyZXQtZm9yLXRlc3Rz"
 
@@ -51,7 +52,7 @@ class Answering(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     yield server
     server.shutdown()

@@ -32,7 +32,7 @@ from app.notify.tables import InboxMessage, Outbox
 from app.reminders.tables import Card
 from app.settings import Settings
 from app.tickets.office import Office
-from tests.builders import Hotline
+from tests.builders import POLL_SECONDS, Hotline
 from tests.notify.test_channels import ADMIN, SECRET, Mailbox, Robot, say, subscribe
 from tests.tickets.test_life import START, at, refused
 
@@ -61,7 +61,7 @@ def monday(hotline: Hotline) -> Iterator[Hotline]:
 @pytest.fixture
 def robot() -> Iterator[Robot]:
     server = Robot()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     yield server
     server.shutdown()

@@ -19,10 +19,12 @@ from app.accounts.access import Role
 from app.accounts.service import add_staff
 from app.database import WRITER_WAIT_SECONDS, Database
 from app.notify.tables import Outbox
-from app.settings import HOME
+from app.settings import HOME, Settings
 from app.tickets.events import broken_link
 from app.tickets.tables import Dispatch, Ticket, TicketEvent
 from tests.builders import PASSWORD, Hotline, ticket_form
+from tests.process.fleet import fleet
+from tests.process.killing import kill
 
 ROUNDS = 3
 
@@ -153,18 +155,19 @@ def submit_until_dead(base: str, headers: dict[str, str], taken: list[str]) -> N
                 taken.append(answer.json()["number"])
 
 
-def test_what_was_answered_201_survives_kill_9(database_url: str, small_models_dir: Path, tmp_path: Path) -> None:
-    enrol(database_url)
+def test_what_was_answered_201_survives_kill_9(settings: Settings) -> None:
+    enrol(settings.database_url)
     taken: list[str] = []
     for _ in range(ROUNDS):
-        with services(1, database_url, small_models_dir, tmp_path) as (service,):
-            headers = sign_in(service.base)
+        with fleet(settings) as ships:
+            base = ships.api()
+            headers = sign_in(base)
             with ThreadPoolExecutor(3) as pool:
                 for _ in range(3):
-                    pool.submit(submit_until_dead, service.base, headers, taken)
+                    pool.submit(submit_until_dead, base, headers, taken)
                 time.sleep(0.7)
-                service.kill()
-    check_whole(database_url, taken)
+                kill(ships.apis[base])
+    check_whole(settings.database_url, taken)
 
 
 def check_whole(url: str, taken: list[str]) -> None:

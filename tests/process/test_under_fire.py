@@ -28,7 +28,7 @@ from app.notify.tables import Outbox
 from app.settings import Settings
 from app.tickets.office import Office
 from app.tickets.tables import Dispatch, Ticket, TicketEvent
-from tests.builders import PASSWORD, Hotline, ticket_form
+from tests.builders import PASSWORD, POLL_SECONDS, Hotline, ticket_form
 from tests.notify.test_deliver import Receiver
 from tests.process.fleet import Mortal, answers, fleet
 from tests.process.killing import begin, faults, kill, until
@@ -45,7 +45,7 @@ def mortal(postgres_url: str) -> Iterator[Mortal]:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
