@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.database import Database
+from app.database import Database, at_first
 from app.notify.messages import Message, tell
 from app.reminders.tables import Card
 from app.rulebook.shapes import LimitStep
@@ -106,7 +106,7 @@ def _candidates(session: Session, level: str, desk: Desk, after: tuple[datetime,
         Card.dispatch_id == Dispatch.id, Card.level == level,
         or_(Card.due_at == Dispatch.due_at, Card.day == clock.today()),
     )  # fmt: skip
-    statement = (
+    parts = (
         select(
             Dispatch.id, Dispatch.ticket_id, Ticket.number, Dispatch.unit, Dispatch.rework, Dispatch.dispatched_at,
             Dispatch.due_at, Ticket.kind, Dispatch.urgent, Ticket.hardness, Ticket.tag,
@@ -114,9 +114,9 @@ def _candidates(session: Session, level: str, desk: Desk, after: tuple[datetime,
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
         .where(Dispatch.state.in_(RUNNING), Dispatch.role.in_(("lead", "support")), ~carded)
         .where(*_times(level, desk), tuple_(Dispatch.due_at, Dispatch.id) > after)
-        .order_by(Dispatch.due_at, Dispatch.id)
-        .limit(BATCH)
     )  # fmt: skip
+    part = at_first(parts, "parts").c
+    statement = select(*part).order_by(part.due_at, part.id).limit(BATCH)
     for ident, ticket, number, unit, rework, begins, due_at, kind, urgent, hardness, tag in session.execute(statement):
         case = LimitCase(kind, urgent, hardness == "ruled", "", tag)
         if due_at is not None:

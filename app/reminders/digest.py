@@ -117,20 +117,20 @@ def orders(session: Session) -> list[Item]:
     return [Item(unit, number or "", due_at, order=True) for unit, number, due_at in session.execute(statement)]
 
 
-def belongs(item: Item, group: Group, days: Days) -> bool:
-    """Whether an item is counted in a group; a 督办单 only among the 督办件."""
+def groups_of(item: Item, days: Days) -> tuple[Group, ...]:
+    """Return the groups an item is counted in; a 督办单 only among the 督办件."""
     if item.order:
-        return group is Group.ORDERS
+        return (Group.ORDERS,)
     late = _within(item.due_at, None, days.now)
-    return {
+    belongs = {
         Group.UNSIGNED: item.unsigned,
         Group.TODAY: _first_within(item, days.now, days.today_ends) is not None,
         Group.NEXT_DAY: _first_within(item, days.today_ends, days.next_ends) is not None,
         Group.OVERDUE: late,
         Group.STEP_LATE: _within(item.next_due_at, None, days.now) and not late,
         Group.REWORK: item.rework,
-        Group.ORDERS: False,
-    }[group]
+    }
+    return tuple(group for group, inside in belongs.items() if inside)
 
 
 def _within(moment: datetime | None, start: datetime | None, before: datetime) -> bool:
@@ -155,8 +155,8 @@ def unit_digests(found: Iterable[Item], which: Round, days: Days) -> dict[str, C
     groups = tuple(Group) if which is Round.MORNING else (Group.TODAY,)
     units: dict[str, dict[Group, list[Item]]] = defaultdict(lambda: {group: [] for group in groups})
     for item in found:
-        for group in groups:
-            if belongs(item, group, days):
+        for group in groups_of(item, days):
+            if group in groups:
                 units[item.unit][group].append(item)
     return {unit: _content(unit, mine, days) for unit, mine in sorted(units.items())}
 
@@ -207,11 +207,10 @@ def desk_digest(session: Session, found: Iterable[Item], days: Days, jobs: int) 
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     oldest: dict[str, Item] = {}
     for item in found:
-        for group in Group:
-            if belongs(item, group, days):
-                counts[item.unit][group.value] += 1
-                if group is Group.OVERDUE:
-                    oldest[item.unit] = min(oldest.get(item.unit, item), item, key=lambda each: each.due_at or NEVER)
+        for group in groups_of(item, days):
+            counts[item.unit][group.value] += 1
+            if group is Group.OVERDUE:
+                oldest[item.unit] = min(oldest.get(item.unit, item), item, key=lambda each: each.due_at or NEVER)
     units = [
         {"unit": unit, **{group.value: mine[group.value] for group in Group}, **_oldest(oldest.get(unit))}
         for unit, mine in sorted(counts.items(), key=lambda pair: (-pair[1][Group.OVERDUE], pair[0]))

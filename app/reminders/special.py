@@ -15,7 +15,7 @@ from app.accounts.service import acting_supervisor, special_supervisor
 from app.accounts.tables import Staff
 from app.notify.messages import Message, lay
 from app.reminders import digest
-from app.reminders.digest import OWED, Days, Group, Item, Round
+from app.reminders.digest import OWED, Days, Item, Round
 from app.supervision.knowing import about, special_of
 from app.supervision.tables import ISSUED, SupervisionOrder
 from app.tickets.intake import Desk
@@ -80,7 +80,7 @@ def _orders(session: Session) -> list[tuple[Item, int | None]]:
 
 def _line(item: Item, days: Days, desk: Desk) -> str:
     unit = desk.rulebook.unit_by_code.get(item.unit)
-    stands = [group.value for group in Group if digest.belongs(item, group, days)]
+    stands = [group.value for group in digest.groups_of(item, days)]
     due = clock.spoken(item.due_at) if item.due_at else "无期限"
     return f"{item.number} {unit.short if unit else item.unit}，截止 {due}" + (
         f"，{'、'.join(stands)}" if stands else ""

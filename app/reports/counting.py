@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, not_, o
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.visitors import iterate
 
+from app.database import at_first
 from app.reports.indicators import Condition, Grain, Indicator, rows_of, ticket_of, unit_of
 from app.reports.layout import percent
 from app.reports.periods import Period
@@ -112,7 +113,7 @@ def _query(
     needed = any(reads_ticket(each) for each in (*columns, *where))
     rows = rows_of(grain, with_ticket=needed)
     judged = select(*columns).select_from(rows).where(*where, ordinary() if needed else not_special(grain))
-    row = judged.cte("judged").prefix_with("MATERIALIZED", dialect="postgresql").c
+    row = at_first(judged, "judged").c
     sums: list[Any] = []
     for index, indicator in enumerate(members):
         base = row[names[_base_key(indicator)]]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts.access import SYSTEM
 from app.accounts.service import acting_supervisor
-from app.database import Database
+from app.database import Database, at_first
 from app.notify.messages import Message, lay, tell
 from app.rulebook.supervision import SupervisionRule, Way
 from app.supervision.causes import Days, days_of, holds
@@ -117,13 +117,14 @@ def _wanted(rule: SupervisionRule, days: Days, after: int) -> Select[int, Ticket
         SupervisionTicket.dispatch_id == Dispatch.id, SupervisionTicket.order_id == SupervisionOrder.id,
         SupervisionOrder.way.in_(severer), SupervisionOrder.status != CANCELLED,
     )  # fmt: skip
-    return (
-        select(Dispatch.id, Ticket, Dispatch.unit)
+    parts = (
+        select(Dispatch.id, Dispatch.ticket_id, Dispatch.unit)
         .join(Ticket, Ticket.id == Dispatch.ticket_id)
         .where(*holds(rule, days), ~asked, ~pressed, *_hours(days), Dispatch.id > after)
-        .order_by(Dispatch.id)
-        .limit(BATCH)
     )
+    part = at_first(parts, "parts").c
+    found = select(part.id, Ticket, part.unit).join(Ticket, Ticket.id == part.ticket_id)
+    return found.order_by(part.id).limit(BATCH)
 
 
 def _hours(days: Days) -> list[ColumnElement[bool]]:

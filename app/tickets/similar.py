@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, union_all
 from sqlalchemy.orm import Session
 
 from app.accounts.access import Caller, Verb
@@ -74,10 +74,19 @@ class Found:
         return Relation.SAME_ENTERPRISE if self.same_enterprise else Relation.SAME_MATTER
 
 
+# Two dozen rows travel as one array; one by one they cost a tenth of a submission.
+PUT_KEYS = text(
+    "INSERT INTO ticket_key (term, ticket_id) SELECT term, CAST(:ident AS BIGINT) FROM unnest(CAST(:terms AS INTEGER[])) AS term"
+)
+
+
 def store_signature(session: Session, ticket_id: int, signature: Signature) -> None:
     """Put a new ticket into the index."""
     put(session, TicketSignature, [{"ticket_id": ticket_id, "packed": signature.packed()}])
-    put(session, TicketKey, [{"term": term, "ticket_id": ticket_id} for term in signature.keys])
+    if session.get_bind().dialect.name == "sqlite":
+        put(session, TicketKey, [{"term": term, "ticket_id": ticket_id} for term in signature.keys])
+    else:
+        session.connection().execute(PUT_KEYS, {"terms": list(signature.keys), "ident": ticket_id})
 
 
 def similar(session: Session, caller: Caller, wanted: Wanted, limit: int) -> list[Found]:
