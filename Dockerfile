@@ -1,11 +1,15 @@
 # 两段构建：前一段按锁文件（带哈希）装依赖，后一段只带运行所需；非 root；根文件系统可只读（/srv/hotline/var 另挂）。
-FROM python:3.12-slim AS build
+FROM python:3.12-slim-trixie AS build
 WORKDIR /build
 COPY requirements.lock ./
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 
-FROM python:3.12-slim
+FROM python:3.12-slim-trixie
+# pg_dump、pg_restore（hotline backup / restore）；版本不能低于服务器，与 compose.yaml 里的一致。
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends postgresql-client-17 \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /srv/hotline --shell /usr/sbin/nologin hotline
 WORKDIR /srv/hotline
 COPY --from=build /opt/venv /opt/venv
