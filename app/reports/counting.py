@@ -42,7 +42,8 @@ class Tally:
         return percent(self.hit, self.base)
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.hit + other.hit, self.base + other.base)
+        # Two halves are a whole one, told as 1 and not as 1.0.
+        return Tally(whole(int(2 * (self.hit + other.hit))), self.base + other.base)
 
 
 NONE = Tally(0, 0)

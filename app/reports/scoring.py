@@ -63,8 +63,7 @@ def tallies(maker: Maker, period: Period) -> dict[str, dict[str, Tally]]:
         alike[weight.without_types, weight.without_tags].append(weight)
     for weights in alike.values():
         wanted = [BY_CODE[code] for code in dict.fromkeys(weight.indicator for weight in weights)]
-        apart = left_out(weights[0])
-        counted = tally(maker.session, wanted, period, "unit", *apart) if apart else maker.by_unit(period)
+        counted = tally(maker.session, wanted, period, "unit", *left_out(weights[0]))
         for (code, unit), each in counted.items():
             if unit:
                 found[unit] |= {weight.code: each for weight in weights if weight.indicator == code}

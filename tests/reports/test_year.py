@@ -86,6 +86,9 @@ def test_every_indicator_is_what_its_twin_counts_for_the_city_and_each_unit(live
     for code in BY_CODE:
         slow, whole = slow_sum(code, lived.world, period), of(city, code)
         assert (code, whole.base, whole.hit) == (code, *slow.of_city())
+        # A report's city is the sum of its units; 2.5 and 2.5 are told as 5, as when counted at once.
+        summed = of(total(units), code)
+        assert (code, summed.base, str(summed.hit)) == (code, whole.base, str(whole.hit))
         found = {unit: (each.base, each.hit) for (name, unit), each in units.items() if name == code and each.base}
         assert (code, found) == (code, {unit: slow.of(unit) for unit in slow.bases})
 
