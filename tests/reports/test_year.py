@@ -11,7 +11,7 @@ import time_machine
 
 from app.main import create_app
 from app.reports.catalogue import BY_CODE, INDICATORS
-from app.reports.counting import Tally, of, tally
+from app.reports.counting import Tally, of, tally, total
 from app.reports.periods import CutOffs, Period, Span, parse
 from app.reports.showing import NO_UNIT
 from app.settings import Settings
