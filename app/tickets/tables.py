@@ -28,6 +28,7 @@ from app.tickets.sealed import Sealed
 
 # The few events that a figure asks every answered work order for.
 SENT_BACK = text("kind = 'sent_back'")
+OPEN = text("state IN ('awaiting_sign', 'in_progress', 'returning', 'suspended')")
 
 
 class Ticket(Base):
@@ -291,6 +292,8 @@ class Dispatch(Base):
     __table_args__ = (
         UniqueConstraint("ticket_id", "unit", "round"),
         Index(None, "unit", "state", "next_due_at", "id"),
+        # A unit's queue: its few open parts in the order of a page, without the thousands that are over.
+        Index("ix_dispatch_open", "unit", "next_due_at", "id", postgresql_where=OPEN, sqlite_where=OPEN),
         Index(None, "unit", "updated_at", "id"),
         Index(None, "state", "sign_due_at", "id"),
         Index(None, "state", "resumes_at", "id"),

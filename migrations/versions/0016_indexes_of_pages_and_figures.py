@@ -1,4 +1,4 @@
-"""Indexes that the year's figures live on: whose an appeal is without its wide row, and the answers sent back."""
+"""Indexes for what is asked most: a unit's open parts, whose an appeal is without its wide row, the answers sent back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,10 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_ticket_party_ticket_id_enterprise_group"), "ticket_party", ["ticket_id", "enterprise_group"]
     )
+    is_open = sa.text("state IN ('awaiting_sign', 'in_progress', 'returning', 'suspended')")
+    op.create_index(
+        "ix_dispatch_open", "dispatch", ["unit", "next_due_at", "id"], postgresql_where=is_open, sqlite_where=is_open
+    )
     sent_back = sa.text("kind = 'sent_back'")
     op.create_index(
         "ix_ticket_event_sent_back", "ticket_event", ["ticket_month", "ticket_id"],
@@ -22,4 +26,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_ticket_event_sent_back", table_name="ticket_event")
+    op.drop_index("ix_dispatch_open", table_name="dispatch")
     op.drop_index(op.f("ix_ticket_party_ticket_id_enterprise_group"), table_name="ticket_party")
