@@ -329,3 +329,18 @@ def test_the_command_prints_the_newest_seal_and_holds_a_noted_one_against_it(
     assert "日封存 1 处" in bad.stderr
     with pytest.raises(InvalidInputError, match="不是日封存"):
         audit_command(["2026-11-03=0"])
+
+
+def test_a_day_sealed_while_verify_runs_is_no_alarm(
+    hotline: Hotline, office: Office, lived: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = access.verify
+
+    def slow(database: Database, progress: Callable[[int], None] | None = None) -> Any:
+        assert seal(hotline, ONE + 2 * DAY) == 1
+        return plain(database, progress)
+
+    monkeypatch.setattr("app.cli.audit.load_settings", lambda: office.settings)
+    monkeypatch.setattr(access, "verify", slow)
+    audit_command()
+    assert len(stored(office.database)) == 3
