@@ -59,6 +59,9 @@ def verify(
     """逐件核对事件链、核对访问记录和日封存；有断点时指出工单编号、序号或日期和问题，以 1 退出。"""
     noted = [_anchor(text) for text in anchor or ()]
     database = Database(load_settings().database_url)
+    with database.read() as session:
+        # Before the seals: a day that is sealed while the record goes by would be in the ledger only.
+        anchors = [*noted, *ledger.sealed(session)]
     watch, broken = seal_watch.stored(database), 0
     for item in audit.verify(database, _tell("工单"), watch.see):
         broken += 1
@@ -67,7 +70,7 @@ def verify(
     found = access.verify(database, _tell("访问记录"))
     if found:
         console.print(f"访问记录第 {found.seq} 条：{found.message}")
-    days = _verify_seals(database, watch, noted)
+    days = _verify_seals(database, watch, anchors)
     database.dispose()
     if broken or found or days:
         raise ConflictError(f"链断：工单 {broken} 件，访问记录 {1 if found else 0} 处，日封存 {days} 处")
@@ -89,10 +92,8 @@ def _anchor(text: str) -> tuple[date, str]:
     raise InvalidInputError(f"“{text}”不是日封存：请写成 2026-11-26=哈希，哈希至少写前 16 位")
 
 
-def _verify_seals(database: Database, watch: Watch, noted: list[tuple[date, str]]) -> int:
+def _verify_seals(database: Database, watch: Watch, anchors: list[tuple[date, str]]) -> int:
     """Print what is wrong with the seals and the newest one to be noted elsewhere; returns how many faults there are."""
-    with database.read() as session:
-        anchors = [*noted, *ledger.sealed(session)]
     count = 0
     for item in seal_watch.verify(database, watch, anchors):
         count += not item.late

@@ -32,6 +32,10 @@ NO_ADDRESS = "没有设置推送地址，不再等待"
 READY = timedelta(days=1)
 FORGET = 200
 GIVEN_UP = "多次尝试都没有做完"
+# Begins what is kept of a notice that was claimed; what the receiver said last time stays behind it.
+CLAIMED = "正在发送："
+IN_HAND, CUT_OFF = "正在发送，还没有结果", "发送它的后台中断了"
+ERROR_CHARS = 200
 log = logging.getLogger("hotline.notify")
 
 Send = Callable[[Notice], None]
@@ -127,9 +131,10 @@ def _claim(session: Session, deliverer: Deliverer) -> tuple[Notice, tuple[str, s
             row.next_attempt_at, row.last_error = None, "订阅已取消"
         elif row.attempts >= MAX_ATTEMPTS:
             # Every process that had it died over it.
-            row.next_attempt_at, row.dead_at, row.last_error = None, now, GIVEN_UP
+            row.next_attempt_at, row.dead_at, row.last_error = None, now, _after(GIVEN_UP, row)
         else:
-            row.attempts, row.next_attempt_at, row.last_error = row.attempts + 1, now + LEASE, None
+            row.attempts, row.next_attempt_at = row.attempts + 1, now + LEASE
+            row.last_error = f"{CLAIMED}{_last(row)}"[:ERROR_CHARS]
             notice = Notice(
                 row.id, row.kind, row.payload, row.created_at, row.attempts, row.channel, row.subscription_id
             )
@@ -138,11 +143,27 @@ def _claim(session: Session, deliverer: Deliverer) -> tuple[Notice, tuple[str, s
     return None
 
 
+def _last(row: Outbox) -> str:
+    return (row.last_error or "").removeprefix(CLAIMED)
+
+
+def _after(what: str, row: Outbox) -> str:
+    last = _last(row)
+    return f"{what}；上一次：{last}"[:ERROR_CHARS] if last else what
+
+
+def reason(row: Outbox, now: datetime) -> str:
+    """Return why a notice that was tried is not delivered: in hand, cut off with its worker, or what the receiver said."""
+    if row.last_error and not row.last_error.startswith(CLAIMED):
+        return row.last_error
+    return _after(IN_HAND if row.next_attempt_at and row.next_attempt_at > now else CUT_OFF, row)
+
+
 def _in_hand(now: datetime) -> list[ColumnElement[bool]]:
     """Return the conditions of what a worker is sending: a try without an outcome whose lease is not over."""
     # Claims lie close ahead, a little further where the other machine's clock is fast; what was put off may be legion.
     leased = (Outbox.next_attempt_at > now, Outbox.next_attempt_at <= now + 2 * LEASE)
-    return [*leased, Outbox.attempts > 0, Outbox.last_error.is_(None), Outbox.subscription_id.is_not(None)]
+    return [*leased, Outbox.attempts > 0, Outbox.last_error.startswith(CLAIMED), Outbox.subscription_id.is_not(None)]
 
 
 def _free(session: Session, ident: int, now: datetime) -> Subscription | None:
@@ -189,7 +210,9 @@ def _put_off(session: Session, notice: Notice, error: str, chance: float, *, awa
     # Half of the wait is by chance, so that many notices to one receiver do not come back all at once.
     again = now + longest * (0.5 + chance / 2)
     mine = (Outbox.id == notice.id, Outbox.attempts == notice.attempts, Outbox.delivered_at.is_(None))
-    session.execute(update(Outbox).where(*mine).values(last_error=error[:200], **_again(notice.attempts, now, again)))
+    session.execute(
+        update(Outbox).where(*mine).values(last_error=error[:ERROR_CHARS], **_again(notice.attempts, now, again))
+    )
     if away:
         _put_off_others(session, notice, now, again)
     log.warning("notice not delivered", extra={"kind": notice.kind, "reason": error, "count": notice.attempts})

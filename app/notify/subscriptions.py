@@ -10,6 +10,7 @@ from app import clock
 from app.accounts.access import Caller
 from app.errors import ConflictError, FieldFault, ForbiddenError, InvalidInputError, NotFoundError
 from app.notify.audiences import ENTERPRISE, EVERYTHING
+from app.notify.deliver import reason
 from app.notify.forms import InboxPage, InboxView, NoticeLine, SubscriptionForm, SubscriptionView
 from app.notify.outbox import SMS, WEBHOOK
 from app.notify.tables import InboxMessage, Outbox, Subscription
@@ -21,7 +22,6 @@ from app.settings import Settings, is_strong_secret
 
 STUCK_AFTER = timedelta(hours=1)
 SHOWN = 100
-IN_HAND = "正在发送，还没有结果"
 REPLAY_MOST = 10_000
 MASKED = 12
 
@@ -139,8 +139,8 @@ def stuck(session: Session, older_than: int | None = None) -> list[NoticeLine]:
 
     `older_than` is the id of the last one seen, for the next page.
     """
-    before = clock.now() - STUCK_AFTER
-    waits = (Outbox.next_attempt_at.is_not(None)) & (Outbox.attempts > 0) & (Outbox.created_at < before)
+    now = clock.now()
+    waits = (Outbox.next_attempt_at.is_not(None)) & (Outbox.attempts > 0) & (Outbox.created_at < now - STUCK_AFTER)
     statement = select(Outbox).where(or_(Outbox.dead_at.is_not(None), waits)).order_by(Outbox.id.desc())
     if older_than is not None:
         statement = statement.where(Outbox.id < older_than)
@@ -148,7 +148,7 @@ def stuck(session: Session, older_than: int | None = None) -> list[NoticeLine]:
         NoticeLine(
             id=row.id, kind=row.kind, channel=row.channel, subscription=row.subscription_id, attempts=row.attempts,
             created_at=row.created_at, next_attempt_at=row.next_attempt_at, dead_at=row.dead_at,
-            error=row.last_error or IN_HAND, reference=json.loads(row.payload),
+            error=reason(row, now), reference=json.loads(row.payload),
         )
         for row in session.scalars(statement.limit(SHOWN))
     ]  # fmt: skip

@@ -116,7 +116,7 @@ def _carry_checks(session: Session, draft: Report, corrected: Report) -> None:
     """
     rows = [_rows_of(report) for report in (draft, corrected)]
     for check in session.scalars(select(ReportCheck).where(ReportCheck.report_id == draft.id).order_by(ReportCheck.id)):
-        if check.agrees and rows[0].get(check.unit) != rows[1].get(check.unit):
+        if check.agrees and not _alike(rows[0].get(check.unit), rows[1].get(check.unit)):
             continue
         session.add(
             ReportCheck(
@@ -125,6 +125,14 @@ def _carry_checks(session: Session, draft: Report, corrected: Report) -> None:
             )
         )  # fmt: skip
     session.flush()
+
+
+def _alike(before: tuple[Any, Any] | None, after: tuple[Any, Any] | None) -> bool:
+    """Whether a unit's figures and score are the same; by the indicators both have, for a release may declare further ones."""
+    if before is None or after is None:
+        return before is after
+    (row, score), (other, other_score) = before, after
+    return score == other_score and all(row[code] == other[code] for code in row.keys() & other.keys())
 
 
 def _rows_of(report: Report) -> dict[str, tuple[Any, Any]]:

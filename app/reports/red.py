@@ -1,6 +1,8 @@
 """红牌 of a period, as the bulletin names them: cards for what ran over its time, and 督办单 of that level that went out.
 
-What became of each is told as of the cut-off, so that a bulletin made late says what one made in time would have said.
+What became of each is what the rows say when the bulletin is made, of that only what happened before the cut-off. A bulletin
+made late therefore differs from one made in time where a reply given in time was sent back after the cut-off: the row keeps no
+reply that was sent back, and it says unanswered.
 Numbers, steps and times only: what a supervisor wrote, titles and enterprises come into no bulletin by themselves, and that
 holds for 公开, 隐名 and 匿名 alike. No yellow card (never named or scored), no 专办件.
 """

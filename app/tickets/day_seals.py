@@ -154,7 +154,7 @@ def make(database: Database, progress: Callable[[str], None]) -> list[DaySeal]:
 def _days(session: Session, last: DaySeal | None, closed: date) -> list[date]:
     if last is None:
         # A service that was set up later has nothing to seal.
-        begun = session.scalar(select(exists().where(Ticket.accepted_at < _midnight(closed + ONE_DAY))))
+        begun = session.scalar(select(exists().where(Ticket.accepted_at < midnight(closed + ONE_DAY))))
         return [closed] if begun else []
     missing = (closed - last.day).days
     return [last.day + ahead * ONE_DAY for ahead in range(1, min(missing, MOST_DAYS) + 1)]
@@ -167,7 +167,7 @@ def _events(
 
     A ticket's row says when its newest event was, so an index finds the tickets, and the key of the events theirs.
     """
-    begins, ends = _midnight(days[0]), _midnight(days[-1] + ONE_DAY)
+    begins, ends = midnight(days[0]), midnight(days[-1] + ONE_DAY)
     touched = select(Ticket.id).where(Ticket.updated_at >= begins - SLACK) if last else select(Ticket.id)
     within = (TicketEvent.at >= begins, TicketEvent.at < ends) if last else (TicketEvent.at < ends,)
     statement = (
@@ -206,7 +206,8 @@ def _chained(makers: dict[date, Maker], head: tuple[int, str], prev: str) -> lis
     return made
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """Return the moment a civil day begins in Baotou, in UTC."""
     return datetime.combine(day, time(), SHANGHAI).astimezone(UTC)
 
 

@@ -6,7 +6,7 @@ walked a second time, with what that day's seal names. Works on the database and
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 
@@ -15,11 +15,13 @@ from app.accounts import audit as access
 from app.database import Database
 from app.tickets.audit import ChainHead, StoredLink, chains
 from app.tickets.day_seal_tables import DaySeal
-from app.tickets.day_seals import ONE_DAY, Seal, Tally, seal_hash, unpacked
+from app.tickets.day_seals import MARGIN, ONE_DAY, Seal, Tally, midnight, seal_hash, unpacked
 
 Chains = Iterator[tuple[ChainHead, list[StoredLink]]]
 Anchors = Iterable[tuple[date, str]]
 NAMED = 10
+# A clock is wrong by minutes or hours; what lies further back was dated back.
+MOST_BEHIND = ONE_DAY
 SEALS_AT_ONCE = 50
 
 
@@ -29,7 +31,8 @@ class SealBreak:
 
     Attributes:
         message: what is wrong, in Chinese.
-        late: nothing that was sealed is gone or changed, but events of that day were written afterwards.
+        late: nothing that was sealed is gone or changed, but events of that day were written afterwards, by no more than a
+            clock that was wrong by hours explains.
     """
 
     day: date
@@ -54,12 +57,16 @@ class Examined:
 
     Attributes:
         wanted: last link and beginning of its hash of the work orders not met yet.
+        late: work orders with events of the day that its seal does not have.
+        behind: those of them whose time no slow clock explains.
     """
 
     wanted: dict[str, tuple[int, str]]
     tally: Tally = field(default_factory=Tally)
     cut: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
 
 
 class Watch:
@@ -142,9 +149,14 @@ class Watch:
         examined = {
             day: Examined({number: (seq, short) for number, seq, short in unpacked(heads_of(day))}) for day in wrong
         }
+        begun: datetime | None = None
         for head, links in again():
             for day, look in examined.items():
-                self._look(day, look, head, links)
+                seq, short = look.wanted.pop(head.number, (0, ""))
+                self._look_late(day, look, head, (seq, links), begun)
+                if seq:
+                    self._look(day, look, head, (seq, short), links)
+            begun = links[0].at if links else begun
         for day, look in examined.items():
             yield self._told(day, look)
 
@@ -152,10 +164,27 @@ class Watch:
         kept = self._kept[day]
         return (tally.tickets, tally.events, tally.digest) == (kept.tickets, kept.events, kept.digest)
 
-    def _look(self, day: date, look: Examined, head: ChainHead, links: list[StoredLink]) -> None:
-        seq, short = look.wanted.pop(head.number, (0, ""))
-        if not seq:
+    def _look_late(
+        self, day: date, look: Examined, head: ChainHead, own: tuple[int, list[StoredLink]], begun: datetime | None
+    ) -> None:
+        """Note what came after the seal; `begun`: when the work order before, by id, was written, to hold a first link against."""
+        seq, links = own
+        befores = (begun, *(link.at for link in links))
+        late = [
+            (link, at) for link, at in zip(links, befores, strict=False) if link.seq > seq and self._day_of(link) == day
+        ]
+        if not late:
             return
+        named = f"{head.number} 第 {late[0][0].seq} 条起"
+        look.late.append(named)
+        closed = midnight(day + ONE_DAY) + MARGIN
+        if any(max(closed, at or closed) - link.at > MOST_BEHIND for link, at in late):
+            look.behind.append(named)
+
+    def _look(
+        self, day: date, look: Examined, head: ChainHead, sealed: tuple[int, str], links: list[StoredLink]
+    ) -> None:
+        seq, short = sealed
         mine = [link for link in links if link.seq <= seq and self._day_of(link) == day]
         for link in mine:
             look.tally.add(head.number, head.month, link.seq, link.hash)
@@ -168,8 +197,10 @@ class Watch:
         kept, found = self._kept[day], look.tally
         if self._agrees(day, found):
             late = self._tallies[day].events - kept.events
-            message = f"封存以后又写入 {late} 条事件（某台机器的时钟慢了，或一次写入拖过了封存）；已封存的都在"
-            return SealBreak(day, message, late=True)
+            message = f"封存以后又写入 {late} 条事件：{_some(look.late)}；已封存的都在"
+            if look.behind:
+                return SealBreak(day, f"{message}；比封存或前一条早一天以上，不像时钟慢：{_some(look.behind)}")
+            return SealBreak(day, f"{message}（时钟慢，或一次写入拖过了封存；倒填时间也是这样，请逐件核实）", late=True)
         counts = (
             (kept.events - found.events, f"封存时 {kept.events} 条事件，少了 {{}} 条"),
             (kept.tickets - found.tickets, f"封存时 {kept.tickets} 件新工单，少了 {{}} 件"),

@@ -18,6 +18,7 @@ from app.database import Database
 from app.notify.channels import Notice
 from app.notify.deliver import MAX_ATTEMPTS, Deliverer, deliver_due, make_deliverer, waiting
 from app.notify.outbox import enqueue
+from app.notify.subscriptions import stuck
 from app.notify.tables import Outbox
 from app.settings import Settings
 from app.tickets.office import Office
@@ -130,6 +131,30 @@ def test_a_worker_that_dies_with_a_notice_in_hand_loses_nothing(database: Databa
     assert deliver_due(database, send) == 0
     with time_machine.travel(clock.now() + timedelta(seconds=91), tick=False):
         assert deliver_due(database, send) == 1
+
+
+def test_what_the_receiver_said_outlives_a_worker_that_dies(
+    database: Database, receiver: Receiver, send: Deliverer
+) -> None:
+    put(database)
+    receiver.status = 500
+    assert deliver_due(database, send) == 0
+    refusal, begun = rows(database)[0].last_error, clock.now()
+
+    class Dying(Deliverer):
+        def send(self, notice: Notice) -> None:
+            raise KeyboardInterrupt(notice.kind)
+
+    def told(after: timedelta) -> str:
+        with time_machine.travel(begun + after, tick=False), database.read() as session:
+            return stuck(session)[0].error
+
+    later = timedelta(hours=2)
+    with time_machine.travel(begun + later, tick=False), pytest.raises(KeyboardInterrupt):
+        deliver_due(database, Dying(send.settings, send.sealer, send.post, send.at_work))
+    assert refusal
+    assert told(later) == f"正在发送，还没有结果；上一次：{refusal}"
+    assert told(later + timedelta(seconds=91)) == f"发送它的后台中断了；上一次：{refusal}"
 
 
 def test_a_batch_is_bounded_and_the_rest_follows(database: Database, receiver: Receiver, send: Deliverer) -> None:

@@ -1,10 +1,12 @@
 """The course of a bulletin where two things meet: an objection and a correction, two publications at one moment."""
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 from app.reports import issuing
+from app.reports.figures import canonical, sha256
 from app.reports.periods import Span
 from app.tickets.office import Office
 from tests.builders import Hotline
@@ -52,6 +54,23 @@ def test_an_answered_objection_stays_answered_and_only_an_unchanged_consent_hold
     same = {unit for unit in same if all(before[key][unit] == after[key][unit] for key in ("units", "scores"))}
     assert len(same) == 1
     assert kept == {"BT-CZJ": "协办也计签收", **dict.fromkeys(same, "")}
+
+
+def test_a_consent_to_a_draft_of_a_release_with_fewer_indicators_holds(hotline: Hotline, office: Office) -> None:
+    make_history(hotline, seed=3, number=12)
+    with at(hotline, SOON):
+        made(hotline, "monthly", "2026-10")
+        with office.database.write() as session:
+            draft = issuing.locked(session, Span.MONTH, "2026-10")
+            figures = json.loads(draft.figures)
+            for row in figures["units"].values():
+                del row["red_cards"], row["red_orders"]
+            draft.figures = canonical(figures)
+            draft.sha256 = sha256(draft.figures)
+        for unit in ("市工信局", "市司法局"):
+            ok(hotline.post(f"unit_leader@{unit}", f"{WHERE}/check", {"agrees": True}))
+        corrected(hotline)
+        assert len(hotline.get("supervisor", f"{WHERE}/checks").json()) == 1
 
 
 def test_bulletins_published_at_one_moment_get_numbers_one_after_the_other(hotline: Hotline, office: Office) -> None:

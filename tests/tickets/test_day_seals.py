@@ -229,10 +229,33 @@ def test_what_a_slow_clock_brings_in_after_the_seal_is_told_and_is_no_fault(
         hotline.submit()
         ok(do(hotline, LEAD, lived[1], "sign"))
     assert told(database) == []
-    assert told(database, late=True)[0].startswith("2026-11-02 封存以后又写入 4 条事件")
+    (note,) = told(database, late=True)
+    assert note.startswith(f"2026-11-02 封存以后又写入 4 条事件：{lived[1]} 第 4 条起、")
+    assert "倒填时间也是这样" in note
     with database.write() as session:
         erase(session, session.scalars(select(Ticket.id).where(Ticket.number == lived[1])).one())
     assert told(database)[0].endswith(f"整件不见：{lived[1]}")
+
+
+def test_what_is_dated_back_by_more_than_a_day_is_a_fault(
+    hotline: Hotline, database: Database, lived: list[str]
+) -> None:
+    with at(hotline, START + 2 * DAY):
+        ok(do(hotline, LEAD, lived[1], "sign"))
+    with database.write() as session:
+        ticket = session.scalars(select(Ticket).where(Ticket.number == lived[1])).one()
+        before = session.get_one(TicketEvent, (ticket.month, ticket.id, ticket.last_seq))
+        forged: dict[str, Any] = {
+            "ticket_month": ticket.month, "ticket_id": ticket.id, "seq": before.seq + 1, "kind": before.kind,
+            "at": START + timedelta(hours=1), "actor": before.actor, "payload": before.payload, "prev_hash": before.hash,
+        }  # fmt: skip
+        forged["hash"] = link_hash(ticket.number, *(forged[key] for key in (
+            "seq", "kind", "at", "actor", "payload", "prev_hash"
+        )))  # fmt: skip
+        session.execute(insert(EVENTS), forged)
+        ticket.last_seq, ticket.last_hash = before.seq + 1, forged["hash"]
+    (fault,) = told(database)
+    assert fault.endswith(f"不像时钟慢：{lived[1]} 第 5 条起")
 
 
 def test_two_that_seal_at_once_leave_one_chain(hotline: Hotline, database: Database, lived: list[str]) -> None:
@@ -329,3 +352,18 @@ def test_the_command_prints_the_newest_seal_and_holds_a_noted_one_against_it(
     assert "日封存 1 处" in bad.stderr
     with pytest.raises(InvalidInputError, match="不是日封存"):
         audit_command(["2026-11-03=0"])
+
+
+def test_a_day_sealed_while_verify_runs_is_no_alarm(
+    hotline: Hotline, office: Office, lived: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = access.verify
+
+    def slow(database: Database, progress: Callable[[int], None] | None = None) -> Any:
+        assert seal(hotline, ONE + 2 * DAY) == 1
+        return plain(database, progress)
+
+    monkeypatch.setattr("app.cli.audit.load_settings", lambda: office.settings)
+    monkeypatch.setattr(access, "verify", slow)
+    audit_command()
+    assert len(stored(office.database)) == 3
