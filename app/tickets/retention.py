@@ -4,6 +4,7 @@
 chain still verifies; columns that figures rest on (times, units, tags, grades, sums) stay as they are.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,9 @@ EMPTIED = ("enterprise_name", "enterprise_find", "credit_code", "credit_code_fin
 KEPT_VEILED = (Ruling.__tablename__, Conference.__tablename__, "assessment_mark", "assessment_appeal")
 # Columns that hold a list, and must go on holding one.
 LISTS = frozenset({"evidence", "attachments"})
+# Columns that hold a JSON list, and the field of each item that people wrote (empty: the item itself is a text). Hashes, sizes,
+# units and dates tell of nobody, and would no longer be what they are.
+WRITTEN_IN = {"attachments": "name", "steps": "what", "participants": ""}
 # What other rooms forget of a work order: its id, and the words by which its caller would be found.
 Forget = Callable[[Session, int, tuple[str, ...]], None]
 
@@ -169,8 +173,20 @@ def veil(session: Session, table: Table, mine: ColumnElement[bool], words: tuple
     """Hide given words and personal data in what was written; what does not open stays as it is."""
     names, (key,) = sealed_columns(table), table.primary_key.columns
     for row in session.execute(select(key, *(table.c[name] for name in names)).where(mine)).mappings().all():
-        veiled = {name: veiled_text(row[name], words) for name in names if row[name] != DAMAGED}
+        veiled = {name: _veiled(name, row[name], words) for name in names if row[name] != DAMAGED}
         session.execute(update(table).where(key == row[key.key]).values(veiled))
+
+
+def _veiled(column: str, text: str, words: tuple[str, ...]) -> str:
+    """Return what stands in a column without given words; of JSON only what people wrote is touched."""
+    if column not in WRITTEN_IN:
+        return veiled_text(text, words)
+    field = WRITTEN_IN[column]
+    items = [
+        {**item, field: veiled_text(item[field], words)} if field else veiled_text(item, words)
+        for item in json.loads(text)
+    ]
+    return json.dumps(items, ensure_ascii=False)
 
 
 def _unquoting(judgement: Judgement) -> Judgement:

@@ -22,7 +22,7 @@ from tests.builders import Hotline
 from tests.reports.history import make_history
 from tests.reports.test_reports import LATER, made
 from tests.supervision.test_supervision import raised
-from tests.tickets.test_life import START, at, call, do, ok, reviewed, signed
+from tests.tickets.test_life import LEAD, START, at, call, do, ok, reviewed, signed
 from tests.tickets.test_work import triaged
 from tests.tickets.test_written import NAME, written
 
@@ -147,6 +147,31 @@ def test_what_every_room_wrote_about_it_goes_and_the_administrations_own_papers_
         assert ok(hotline.get("supervisor", f"/supervision/{shared}"))["requirement"] == "请答复＊＊和同园区企业。"
         assert ok(hotline.get("supervisor", f"/tickets/{number}/routing"))["judgements"][0]["terms"] == []
         assert ok(hotline.get("supervisor", f"/tickets/{number}/file"))["promises"][0]["what"] == retention.TOMBSTONE
+
+
+def test_what_a_shared_order_holds_besides_words_stays_whole(hotline: Hotline, office: Office) -> None:
+    digest, amid = "a88" + "0" * 61, {"enterprise": {"name": "88商行"}}
+    paper = {"name": "88商行凭证.pdf", "media_type": "application/pdf", "size": 13847200088, "sha256": digest}
+    with at(hotline, START):
+        going, staying = signed(hotline, **amid), signed(hotline)
+        shared = raised(hotline, staying, tickets=[going, staying])["number"]
+        ok(hotline.post(LEAD, f"/supervision/{shared}/reply", {"text": "88商行的货款已付。", "attachments": [paper]}))
+        step = {"unit": "市财政局", "what": "核对88商行的账", "due_on": "2026-11-28"}
+        talk = {
+            "held_at": START.isoformat(),
+            "participants": ["市财政局", "市司法局"],
+            "conclusion": "分三期付清全部货款。",
+            "lead": "市工信局",
+        }
+        ok(do(hotline, "supervisor", going, "conference", {**talk, "steps": [step]}))
+        ok(do(hotline, "operator", going, "withdraw", {"reason": "不办了"}))
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert clear(office) == 1
+        reply = ok(hotline.get("supervisor", f"/supervision/{shared}"))["steps"][-1]
+        assert reply["text"] == "＊＊的货款已付。"
+        assert reply["attachments"] == [{**paper, "name": "＊＊凭证.pdf"}]
+        held = ok(hotline.get("supervisor", f"/tickets/{going}/file"))["conferences"][0]["steps"][0]
+        assert (held["what"], held["due_on"]) == ("核对＊＊的账", "2026-11-28")
 
 
 def test_what_is_cleared_is_found_no_more_and_nothing_can_be_done_to_it(
