@@ -306,3 +306,23 @@ def test_a_sign_in_under_way_while_the_password_is_reset_begins_nothing(
     answer = hotline.client.post("/api/v1/session", json={"login": "operator", "password": PASSWORD})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert hotline.get("admin", "/sessions", login="operator").json()["items"] == []
+
+
+def test_an_own_password_under_way_while_it_is_reset_changes_nothing(
+    hotline: Hotline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hotline.token("operator")
+    hotline.token("admin")
+    right, given = passwords.is_password, ""
+
+    def slowly(password: str, stored: str | None) -> bool:
+        nonlocal given
+        found = right(password, stored)
+        monkeypatch.setattr(passwords, "is_password", right)
+        given = hotline.post("admin", "/staff/operator/password").json()["password"]
+        return found
+
+    monkeypatch.setattr(passwords, "is_password", slowly)
+    answer = hotline.post("operator", "/session/password", {"old": PASSWORD, "new": OWN})
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert [sign_in(hotline, "operator", word).status_code for word in (OWN, given)] == [401, 201]
