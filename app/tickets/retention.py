@@ -179,13 +179,15 @@ def veil(session: Session, table: Table, mine: ColumnElement[bool], words: tuple
 
 def _veiled(column: str, text: str, words: tuple[str, ...]) -> str:
     """Return what stands in a column without given words; of JSON only what people wrote is touched."""
+
+    def hidden(said: str) -> str:
+        # A column refuses what quotes the words shown in place of a damaged text.
+        return veiled_text(said.replace(DAMAGED, TOMBSTONE), words)
+
     if column not in WRITTEN_IN:
-        return veiled_text(text, words)
+        return hidden(text)
     field = WRITTEN_IN[column]
-    items = [
-        {**item, field: veiled_text(item[field], words)} if field else veiled_text(item, words)
-        for item in json.loads(text)
-    ]
+    items = [{**item, field: hidden(item[field])} if field else hidden(item) for item in json.loads(text)]
     return json.dumps(items, ensure_ascii=False)
 
 

@@ -17,6 +17,7 @@ from app.supervision.retention import orders_due
 from app.tickets import audit, rekeying, retention
 from app.tickets.clocks import rebuild
 from app.tickets.office import Office
+from app.tickets.sealed import DAMAGED
 from app.tickets.tables import Ticket, TicketParty
 from tests.builders import Hotline
 from tests.reports.history import make_history
@@ -156,6 +157,10 @@ def test_what_a_shared_order_holds_besides_words_stays_whole(hotline: Hotline, o
         going, staying = signed(hotline, **amid), signed(hotline)
         shared = raised(hotline, staying, tickets=[going, staying])["number"]
         ok(hotline.post(LEAD, f"/supervision/{shared}/reply", {"text": "88商行的货款已付。", "attachments": [paper]}))
+        # As it was written before the column refused what quotes the words for a damaged text.
+        with office.database.write() as session:
+            quoted = {"x": office.sealer.seal(f"见{DAMAGED}")}
+            session.execute(text("UPDATE supervision_order SET requirement = :x"), quoted)
         step = {"unit": "市财政局", "what": "核对88商行的账", "due_on": "2026-11-28"}
         talk = {
             "held_at": START.isoformat(),
@@ -170,6 +175,7 @@ def test_what_a_shared_order_holds_besides_words_stays_whole(hotline: Hotline, o
         reply = ok(hotline.get("supervisor", f"/supervision/{shared}"))["steps"][-1]
         assert reply["text"] == "＊＊的货款已付。"
         assert reply["attachments"] == [{**paper, "name": "＊＊凭证.pdf"}]
+        assert ok(hotline.get("supervisor", f"/supervision/{shared}"))["requirement"] == f"见{retention.TOMBSTONE}"
         held = ok(hotline.get("supervisor", f"/tickets/{going}/file"))["conferences"][0]["steps"][0]
         assert (held["what"], held["due_on"]) == ("核对＊＊的账", "2026-11-28")
 
