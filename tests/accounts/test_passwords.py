@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import time_machine
 from httpx2 import Response
+from sqlalchemy.exc import OperationalError
 
 from app import clock
-from app.accounts import lockout, passwords
+from app.accounts import lockout, passwords, service
 from app.accounts.access import Role
 from app.accounts.passwords import weaknesses
 from app.accounts.service import add_staff
@@ -326,3 +327,19 @@ def test_an_own_password_under_way_while_it_is_reset_changes_nothing(
     answer = hotline.post("operator", "/session/password", {"old": PASSWORD, "new": OWN})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert [sign_in(hotline, "operator", word).status_code for word in (OWN, given)] == [401, 201]
+
+
+def test_a_database_that_fails_during_a_sign_in_leaves_nothing_pending(
+    hotline: Hotline, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hotline.token("operator")
+
+    def cut(*_: object) -> None:
+        raise OperationalError("SELECT", {}, OSError("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "find_staff", cut)
+        assert sign_in(hotline, "operator", PASSWORD).status_code == 503
+    with database.read() as session:
+        attempt = session.get_one(LoginAttempt, digest("operator"))
+    assert (attempt.pending, attempt.failures) == (0, 0)
