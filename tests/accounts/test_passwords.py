@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import time_machine
 from httpx2 import Response
+from sqlalchemy import delete, event
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import ORMExecuteState
 
 from app import clock
 from app.accounts import lockout, passwords, service
@@ -259,6 +261,21 @@ def test_failures_of_yesterday_are_forgotten(hotline: Hotline, database: Databas
         assert lockout.forget_old_failures(session) == 0
     with time_machine.travel(clock.now() + timedelta(days=2), tick=False), database.write() as session:
         assert lockout.forget_old_failures(session) == 1
+
+
+def test_a_sweep_between_finding_and_locking_the_row_of_a_login_stops_no_sign_in(database: Database) -> None:
+    swept: list[ORMExecuteState] = []
+    with database.write() as session:
+
+        def sweep(state: ORMExecuteState) -> None:
+            if state.is_select and not swept:
+                swept.append(state)
+                session.connection().execute(delete(LoginAttempt))
+
+        event.listen(session, "do_orm_execute", sweep)
+        assert lockout.begin(session, "operator")
+    with database.read() as session:
+        assert session.get_one(LoginAttempt, digest("operator")).pending == 1
 
 
 @pytest.fixture
