@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.database import Base, Database
+from app.sealing import SealError
 from app.settings import Settings
 from app.tickets.acts import happen, open_by_id, settle
 from app.tickets.life_tables import Conference, ContactAttempt, Reply, Ruling
@@ -53,6 +54,19 @@ class Due:
     number: str
     kind: str
     ended_at: datetime
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What a clearing did.
+
+    Attributes:
+        count: work orders cleared.
+        unreadable: the numbers of those that stayed, for their caller does not open.
+    """
+
+    count: int
+    unreadable: tuple[str, ...]
 
 
 def years_before(moment: datetime, years: int) -> datetime:
@@ -96,30 +110,38 @@ def every_due(database: Database, settings: Settings) -> Iterator[Due]:
         last = found[-1].ticket_id
 
 
-def apply(office: Office, also: Iterable[Forget], progress: Callable[[int], None]) -> int:
-    """Anonymise what is past its term, each work order in a transaction of its own; returns how many were.
+def apply(office: Office, also: Iterable[Forget], progress: Callable[[int], None]) -> Cleared:
+    """Anonymise what is past its term, each work order in a transaction of its own; returns what was done.
 
-    May be broken off at any point and started again.
+    May be broken off at any point and started again. One whose caller does not open, so that nobody knows which words to hide,
+    stays as it is and holds up nothing else.
 
     Args:
         office: the service's working parts.
         also: what rooms above this one forget.
         progress: told how many are done, some hundred at a time.
     """
-    count, forgets = 0, tuple(also)
+    count, forgets, unreadable = 0, tuple(also), []
     for item in every_due(office.database, office.settings):
-        with office.database.write() as session:
-            count += anonymise(session, item.ticket_id, office, forgets)
+        try:
+            with office.database.write() as session:
+                count += anonymise(session, item.ticket_id, office, forgets)
+        except SealError:
+            unreadable.append(item.number)
+            continue
         if count and not count % BATCH:
             progress(count)
     overwrite_removed(office.database)
-    return count
+    return Cleared(count, tuple(unreadable))
 
 
 def anonymise(session: Session, ticket_id: int, office: Office, also: tuple[Forget, ...]) -> bool:
     """Take persons and words out of one work order, and let that be an event of it; returns whether it was still due.
 
     Asked once more under the lock: since the list was made it may have been taken up again.
+
+    Raises:
+        SealError: its caller does not open.
     """
     work = open_by_id(session, ticket_id)
     if session.scalar(select(Ticket.id).where(Ticket.id == ticket_id, past(office.settings))) is None:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
+from app.cli import retention as command
 from app.cli.retention import ALSO
 from app.database import Database
 from app.reports import issuing
@@ -81,7 +83,7 @@ def _opened(session: Session) -> str:
 
 
 def clear(office: Office) -> int:
-    return retention.apply(office, ALSO, lambda _: None)
+    return retention.apply(office, ALSO, lambda _: None).count
 
 
 def test_nothing_goes_before_its_time_and_a_dry_run_changes_nothing(
@@ -151,10 +153,10 @@ def test_what_every_room_wrote_about_it_goes_and_the_administrations_own_papers_
 
 
 def test_what_a_shared_order_holds_besides_words_stays_whole(hotline: Hotline, office: Office) -> None:
-    digest, amid = "a88" + "0" * 61, {"enterprise": {"name": "88商行"}}
+    digest = "a88" + "0" * 61
     paper = {"name": "88商行凭证.pdf", "media_type": "application/pdf", "size": 13847200088, "sha256": digest}
     with at(hotline, START):
-        going, staying = signed(hotline, **amid), signed(hotline)
+        going, staying = signed(hotline, enterprise={"name": "88商行"}), signed(hotline)
         shared = raised(hotline, staying, tickets=[going, staying])["number"]
         ok(hotline.post(LEAD, f"/supervision/{shared}/reply", {"text": "88商行的货款已付。", "attachments": [paper]}))
         # As it was written before the column refused what quotes the words for a damaged text.
@@ -268,6 +270,29 @@ def test_a_clearing_broken_off_goes_on(hotline: Hotline, office: Office, closed:
             rows = list(session.scalars(select(TicketParty)))
         assert [row.enterprise_find for row in rows] == ["", ""]
         assert len({row.enterprise_group for row in rows} - {office.sealer.find_key("鹿城木业有限公司")}) == 1
+
+
+def test_one_that_does_not_open_holds_up_nothing_else_and_is_named(
+    hotline: Hotline, office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with at(hotline, START):
+        broken, other = hotline.submit()["number"], hotline.submit()["number"]
+        for number in (broken, other):
+            ok(do(hotline, "operator", number, "withdraw", {"reason": "已付款"}))
+    with office.database.write() as session:
+        ident = session.scalars(select(Ticket.id).where(Ticket.number == broken)).one()
+        session.get_one(TicketParty, ident).address = "x.AAAA"
+    monkeypatch.setattr(command, "load_settings", lambda: office.settings)
+    monkeypatch.setattr(command, "open_office", lambda _: office)
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        with pytest.raises(typer.Exit) as ended:
+            command.retention(apply=True)
+        told = capsys.readouterr().out
+        assert (ended.value.exit_code, "已清除 1 件" in told, broken in told, other in told) == (1, True, True, False)
+        assert "课桌椅" in hotline.ticket(broken)["content"]
+        assert hotline.ticket(other)["content"] == retention.TOMBSTONE
+        recorded = hotline.get("auditor", "/audit/log", verb="erasure").json()["items"]
+    assert [item["subject"] for item in recorded] == ["retention"]
 
 
 def test_what_was_taken_up_again_since_the_list_was_made_stays(hotline: Hotline, office: Office) -> None:
