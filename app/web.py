@@ -11,14 +11,15 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import Counter, Histogram
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.database import Database, DatabaseBusyError, StorageFullError, is_full
-from app.errors import FieldFault, HotlineError, InvalidInputError, TooLargeError
+from app.errors import ConflictError, FieldFault, HotlineError, InvalidInputError, TooLargeError
 from app.paging import CURSOR_MAX_CHARS, PAGE_MAX
+from app.sealing import SealError
 
 PROBLEM = "application/problem+json"
 # What neither PostgreSQL nor a log line can carry.
@@ -193,6 +194,14 @@ def install_error_answers(app: FastAPI) -> None:
         if isinstance(error, DBAPIError) and is_full(error):
             return problem(request, StorageFullError("数据库所在磁盘已满，这次没有保存；请管理员清理磁盘后重试"))
         return problem(request, DatabaseBusyError("数据库繁忙或暂时连不上，请稍后重试"), {"Retry-After": "5"})
+
+    # What a column refuses before it is sent comes wrapped.
+    @app.exception_handler(StatementError)
+    def on_statement(request: Request, error: StatementError) -> Response:
+        if not isinstance(error.orig, SealError):
+            raise error
+        _log_fault(request, error)
+        return problem(request, ConflictError(str(error.orig)))
 
     @app.exception_handler(Exception)
     def on_any(request: Request, error: Exception) -> Response:

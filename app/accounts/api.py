@@ -14,7 +14,7 @@ from app.accounts.sessions import Beginning
 from app.accounts.tables import Staff
 from app.accounts.tokens import digest
 from app.database import Database
-from app.errors import ForbiddenError, UnauthenticatedError, UnavailableError
+from app.errors import ForbiddenError, UnauthenticatedError
 from app.settings import Settings
 from app.web import NO_CONTROL, PROBLEM, REFUSALS, STATUS_TITLES, database_of
 
@@ -115,11 +115,12 @@ def prove(database: Database, login: str, password: str) -> Staff:
         UnavailableError: too many are signing in; the attempt does not count.
     """
     passwords.wait_until(lambda: _begun(database, login))
-    with database.read() as session:
-        staff = service.find_staff(session, login)
     try:
+        with database.read() as session:
+            staff = service.find_staff(session, login)
         right = passwords.is_password(password, staff.password_hash if staff else None)
-    except UnavailableError:
+    except Exception:
+        # Whatever stopped the look, too many hashing or a database that failed: it must not count as a wrong password.
         with database.write() as session:
             lockout.settle(session, login, right=None)
         raise

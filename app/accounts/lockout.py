@@ -60,8 +60,14 @@ def _locked(session: Session, login: str) -> LoginAttempt:
     key = digest(login)
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgres_insert
     statement = insert(LoginAttempt).values(login_sha256=key, failures=0, pending=0, last_at=clock.now())
+    wanted = select(LoginAttempt).where(LoginAttempt.login_sha256 == key).with_for_update()
     session.execute(statement.on_conflict_do_nothing())
-    return session.scalars(select(LoginAttempt).where(LoginAttempt.login_sha256 == key).with_for_update()).one()
+    found = session.scalars(wanted).one_or_none()
+    if found is None:
+        # A sweep dropped the old row between the two; the one made now is this transaction's own.
+        session.execute(statement.on_conflict_do_nothing())
+        found = session.scalars(wanted).one()
+    return found
 
 
 def wait_after(failures: int) -> timedelta:

@@ -104,6 +104,7 @@ def renew_password(database: Database, caller: Caller, form: PasswordForm) -> St
         InvalidInputError: the old one is wrong (counted like a sign-in), or the new one is the same or too easy to guess.
         TooManyRequestsError: the login is held back after failures.
         UnavailableError: too many are hashing.
+        UnauthenticatedError: since the old one was looked at the account was closed, or its password set by somebody else.
     """
     with database.read() as session:
         staff = session.get_one(Staff, caller.ident)
@@ -111,13 +112,16 @@ def renew_password(database: Database, caller: Caller, form: PasswordForm) -> St
         raise InvalidInputError("新密码须与现在的不同", faults=(FieldFault("/new", "须与现在的不同"),))
     passwords.check_password(form.new, staff.login, staff.name, "/new")
     try:
-        prove(database, staff.login, form.old)
+        proved = prove(database, staff.login, form.old)
     except UnauthenticatedError as error:
         # Not a 401: the session is good, and a program would throw its token away.
         raise InvalidInputError("现在的密码不正确", faults=(FieldFault("/old", "不正确"),)) from error
     hashed = passwords.hash_password(form.new)
     with database.write() as session:
-        staff = service.require_staff(session, staff.login)
+        # A reset made while this one was hashing is the later word: it must not be undone by whoever knew the old password.
+        staff = service.require_staff(session, proved.login)
+        if not staff.active or staff.password_hash != proved.password_hash:
+            raise UnauthenticatedError("账号或密码刚刚变更，请重新登录")
         service.set_password(session, staff, hashed, must_change=False)
         record(session, note_of(caller, Access.PASSWORD_CHANGE, caller.reference))
     return staff

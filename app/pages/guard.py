@@ -70,7 +70,10 @@ def _comes_from_here(request: Request) -> bool:
         return True
     # A proxy may have another name for us than the browser.
     own = {request.headers.get("host", ""), urlsplit(settings_of(request).public_url).netloc}
-    return urlsplit(origin).netloc in own - {""}
+    try:
+        return urlsplit(origin).netloc in own - {""}
+    except ValueError:  # no address at all, such as an opening bracket without its end
+        return False
 
 
 def check_token(request: Request, fields: dict[str, str], secret: str) -> None:

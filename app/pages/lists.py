@@ -16,7 +16,7 @@ from app.reports import api as reports
 from app.rulebook.shapes import Rulebook
 from app.supervision import api as supervision
 from app.tickets import api as tickets
-from app.tickets.api import DeskStep, OfficeOf
+from app.tickets.api import DeskStep, OfficeOf, QueueState
 from app.tickets.schemas import TicketPage
 from app.web import Cursor, UnitQuery
 
@@ -94,10 +94,12 @@ def _late(minutes: int) -> str:
 @router.get("/lists/queue")
 def show_queue(
     request: Request, office: OfficeOf, caller: Annotated[Caller, Depends(AllowPage(Verb.QUEUE_READ))],
-    unit: UnitQuery = None, cursor: Cursor = None,
+    unit: UnitQuery = None, state: QueueState | None = None, rework: bool | None = None, overdue: bool = False,
+    cursor: Cursor = None,
 ) -> HTMLResponse:  # fmt: skip
-    """What a unit has to do, what is due first first."""
-    found = tickets.read_queue(office, caller, unit, cursor=cursor)
+    """What a unit has to do, what is due first first; narrowed to what one count of the home page is of."""
+    before = clock.now() if overdue else None
+    found = tickets.read_queue(office, caller, unit, state, due_before=before, rework=rework, cursor=cursor)
     rows = (
         (_marked(each.number, urgent=each.urgent), each.title, each.role, each.state_label, each.next_step or "—",
          clock.spoken(each.next_due_at) if each.next_due_at else "—", "已超期" if each.overdue else "")

@@ -14,11 +14,15 @@ from app.reports.periods import Span
 from app.reports.schemas import ReportLine
 from app.supervision.knowing import reach
 from app.supervision.tables import ISSUED, SupervisionOrder
-from app.tickets.queries import due_before, in_triage, queue_counts, visible
-from app.tickets.tables import Ticket
+from app.tickets.queries import OPEN_PARTS, due_before, in_triage, queue_counts, visible
+from app.tickets.tables import Dispatch, Ticket
 
 FIRST_STEP = "首次派单"
-QUEUE_LABELS = {"awaiting_sign": "待签收", "in_progress": "办理中", "rework": "待重办", "overdue": "已超期"}
+# Each count of a unit's queue with its label and what narrows the queue to it.
+QUEUE_COUNTS = {
+    "awaiting_sign": ("待签收", "state=awaiting_sign"), "in_progress": ("办理中", "state=in_progress"),
+    "rework": ("待重办", "rework=true"), "overdue": ("已超期", "overdue=true"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ def waiting(session: Session, caller: Caller) -> list[Wait]:
     found: list[Wait] = []
     if caller.rows(Verb.QUEUE_READ) is Rows.OWN_UNIT:
         counts = queue_counts(session, caller.unit)
-        found += [Wait(label, counts[name], "/lists/queue") for name, label in QUEUE_LABELS.items()]
+        found.append(Wait("全部待办", _open_parts(session, caller.unit), "/lists/queue"))
+        found += [Wait(label, counts[name], f"/lists/queue?{by}") for name, (label, by) in QUEUE_COUNTS.items()]
     if caller.may(Verb.TRIAGE_READ):
         found.append(Wait("待派单", _tickets(session, *in_triage(caller)), "/lists/triage"))
     if caller.may(Verb.DESK_READ):
@@ -52,6 +57,12 @@ def waiting(session: Session, caller: Caller) -> list[Wait]:
             )
         )
     return found
+
+
+def _open_parts(session: Session, unit: str) -> int:
+    """Return how many parts a unit has in hand, those that are returned or suspended too."""
+    parts = select(func.count()).select_from(Dispatch)
+    return session.scalar(parts.where(Dispatch.unit == unit, Dispatch.state.in_(OPEN_PARTS))) or 0
 
 
 def _tickets(session: Session, *conditions: ColumnElement[bool]) -> int:

@@ -54,6 +54,7 @@ def _within_reach(moment: datetime) -> datetime:
 
 
 Number = Annotated[str, Path(max_length=24, pattern=NO_CONTROL, description="工单编号，如 BTQ261124000017")]
+QueueState = Literal["awaiting_sign", "in_progress", "returning", "suspended", "replied", "excused", "informed"]
 DeskStep = Literal["首次派单", "退单审核", "裁定", "延期审批", "挂起审批", "办结审核", "回访", "复核", "补充材料"]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 IfMatch = Annotated[str | None, Header(max_length=32, description='工单版本（ETag），如 "3"')]
@@ -281,10 +282,7 @@ def read_desk(
 def read_queue(
     office: OfficeOf, caller: Annotated[Caller, Depends(Allow(Verb.QUEUE_READ))],
     unit: Annotated[UnitQuery, Query(description="督办、派单、审计人员可指定任一单位")] = None,
-    state: Annotated[
-        Literal["awaiting_sign", "in_progress", "returning", "suspended", "replied", "excused", "informed"] | None,
-        Query(description="不填为未答复的"),
-    ] = None,
+    state: Annotated[QueueState | None, Query(description="不填为未答复的")] = None,
     tag: Annotated[str | None, Query(pattern=r"^\d{4}$")] = None,
     due_from: Moment | None = None, due_before: Moment | None = None, urgent: bool | None = None,
     due_of: Annotated[DueOf, Query(description="按哪个时限：next 最早的一项；closing 办结；any 任一；step 只误了环节")] = DueOf.NEXT,

@@ -116,8 +116,8 @@ def _anew(store: Store, row: Any, sealer: Sealer) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, found_by in store.columns.items():
         told = sealer.open(row[name])
-        # A Sealed column seals by itself what it is given.
-        values[name] = told if isinstance(store.table.c[name].type, Sealed) else sealer.seal(told)
+        # As plain text, past the column's own sealing: that refuses a text which quotes what is shown in place of damaged ones.
+        values[name] = type_coerce(sealer.seal(told), Text)
         if found_by:
             values[found_by] = sealer.find_key(HASHED.get(found_by, str)(told))
     if "enterprise_find" in values:

@@ -4,6 +4,7 @@
 chain still verifies; columns that figures rest on (times, units, tags, grades, sums) stay as they are.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.database import Base, Database
+from app.sealing import SealError
 from app.settings import Settings
 from app.tickets.acts import happen, open_by_id, settle
 from app.tickets.life_tables import Conference, ContactAttempt, Reply, Ruling
@@ -37,6 +39,9 @@ EMPTIED = ("enterprise_name", "enterprise_find", "credit_code", "credit_code_fin
 KEPT_VEILED = (Ruling.__tablename__, Conference.__tablename__, "assessment_mark", "assessment_appeal")
 # Columns that hold a list, and must go on holding one.
 LISTS = frozenset({"evidence", "attachments"})
+# Columns that hold a JSON list, and the field of each item that people wrote (empty: the item itself is a text). Hashes, sizes,
+# units and dates tell of nobody, and would no longer be what they are.
+WRITTEN_IN = {"attachments": "name", "steps": "what", "participants": ""}
 # What other rooms forget of a work order: its id, and the words by which its caller would be found.
 Forget = Callable[[Session, int, tuple[str, ...]], None]
 
@@ -49,6 +54,19 @@ class Due:
     number: str
     kind: str
     ended_at: datetime
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What a clearing did.
+
+    Attributes:
+        count: work orders cleared.
+        unreadable: the numbers of those that stayed, for their caller does not open.
+    """
+
+    count: int
+    unreadable: tuple[str, ...]
 
 
 def years_before(moment: datetime, years: int) -> datetime:
@@ -92,30 +110,38 @@ def every_due(database: Database, settings: Settings) -> Iterator[Due]:
         last = found[-1].ticket_id
 
 
-def apply(office: Office, also: Iterable[Forget], progress: Callable[[int], None]) -> int:
-    """Anonymise what is past its term, each work order in a transaction of its own; returns how many were.
+def apply(office: Office, also: Iterable[Forget], progress: Callable[[int], None]) -> Cleared:
+    """Anonymise what is past its term, each work order in a transaction of its own; returns what was done.
 
-    May be broken off at any point and started again.
+    May be broken off at any point and started again. One whose caller does not open, so that nobody knows which words to hide,
+    stays as it is and holds up nothing else.
 
     Args:
         office: the service's working parts.
         also: what rooms above this one forget.
         progress: told how many are done, some hundred at a time.
     """
-    count, forgets = 0, tuple(also)
+    count, forgets, unreadable = 0, tuple(also), []
     for item in every_due(office.database, office.settings):
-        with office.database.write() as session:
-            count += anonymise(session, item.ticket_id, office, forgets)
+        try:
+            with office.database.write() as session:
+                count += anonymise(session, item.ticket_id, office, forgets)
+        except SealError:
+            unreadable.append(item.number)
+            continue
         if count and not count % BATCH:
             progress(count)
     overwrite_removed(office.database)
-    return count
+    return Cleared(count, tuple(unreadable))
 
 
 def anonymise(session: Session, ticket_id: int, office: Office, also: tuple[Forget, ...]) -> bool:
     """Take persons and words out of one work order, and let that be an event of it; returns whether it was still due.
 
     Asked once more under the lock: since the list was made it may have been taken up again.
+
+    Raises:
+        SealError: its caller does not open.
     """
     work = open_by_id(session, ticket_id)
     if session.scalar(select(Ticket.id).where(Ticket.id == ticket_id, past(office.settings))) is None:
@@ -169,8 +195,22 @@ def veil(session: Session, table: Table, mine: ColumnElement[bool], words: tuple
     """Hide given words and personal data in what was written; what does not open stays as it is."""
     names, (key,) = sealed_columns(table), table.primary_key.columns
     for row in session.execute(select(key, *(table.c[name] for name in names)).where(mine)).mappings().all():
-        veiled = {name: veiled_text(row[name], words) for name in names if row[name] != DAMAGED}
+        veiled = {name: _veiled(name, row[name], words) for name in names if row[name] != DAMAGED}
         session.execute(update(table).where(key == row[key.key]).values(veiled))
+
+
+def _veiled(column: str, text: str, words: tuple[str, ...]) -> str:
+    """Return what stands in a column without given words; of JSON only what people wrote is touched."""
+
+    def hidden(said: str) -> str:
+        # A column refuses what quotes the words shown in place of a damaged text.
+        return veiled_text(said.replace(DAMAGED, TOMBSTONE), words)
+
+    if column not in WRITTEN_IN:
+        return hidden(text)
+    field = WRITTEN_IN[column]
+    items = [{**item, field: hidden(item[field])} if field else hidden(item) for item in json.loads(text)]
+    return json.dumps(items, ensure_ascii=False)
 
 
 def _unquoting(judgement: Judgement) -> Judgement:

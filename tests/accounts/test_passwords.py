@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import time_machine
 from httpx2 import Response
+from sqlalchemy import delete, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import ORMExecuteState
 
 from app import clock
-from app.accounts import lockout, passwords
+from app.accounts import lockout, passwords, service
 from app.accounts.access import Role
 from app.accounts.passwords import weaknesses
 from app.accounts.service import add_staff
@@ -260,6 +263,21 @@ def test_failures_of_yesterday_are_forgotten(hotline: Hotline, database: Databas
         assert lockout.forget_old_failures(session) == 1
 
 
+def test_a_sweep_between_finding_and_locking_the_row_of_a_login_stops_no_sign_in(database: Database) -> None:
+    swept: list[ORMExecuteState] = []
+    with database.write() as session:
+
+        def sweep(state: ORMExecuteState) -> None:
+            if state.is_select and not swept:
+                swept.append(state)
+                session.connection().execute(delete(LoginAttempt))
+
+        event.listen(session, "do_orm_execute", sweep)
+        assert lockout.begin(session, "operator")
+    with database.read() as session:
+        assert session.get_one(LoginAttempt, digest("operator")).pending == 1
+
+
 @pytest.fixture
 def all_turns_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process whose every turn for hashing is taken for longer than anybody waits."""
@@ -306,3 +324,39 @@ def test_a_sign_in_under_way_while_the_password_is_reset_begins_nothing(
     answer = hotline.client.post("/api/v1/session", json={"login": "operator", "password": PASSWORD})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert hotline.get("admin", "/sessions", login="operator").json()["items"] == []
+
+
+def test_an_own_password_under_way_while_it_is_reset_changes_nothing(
+    hotline: Hotline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hotline.token("operator")
+    hotline.token("admin")
+    right, given = passwords.is_password, ""
+
+    def slowly(password: str, stored: str | None) -> bool:
+        nonlocal given
+        found = right(password, stored)
+        monkeypatch.setattr(passwords, "is_password", right)
+        given = hotline.post("admin", "/staff/operator/password").json()["password"]
+        return found
+
+    monkeypatch.setattr(passwords, "is_password", slowly)
+    answer = hotline.post("operator", "/session/password", {"old": PASSWORD, "new": OWN})
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert [sign_in(hotline, "operator", word).status_code for word in (OWN, given)] == [401, 201]
+
+
+def test_a_database_that_fails_during_a_sign_in_leaves_nothing_pending(
+    hotline: Hotline, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hotline.token("operator")
+
+    def cut(*_: object) -> None:
+        raise OperationalError("SELECT", {}, OSError("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "find_staff", cut)
+        assert sign_in(hotline, "operator", PASSWORD).status_code == 503
+    with database.read() as session:
+        attempt = session.get_one(LoginAttempt, digest("operator"))
+    assert (attempt.pending, attempt.failures) == (0, 0)

@@ -10,7 +10,7 @@ from tests.pages.browsing import Browser
 
 ELSEWHERE = [
     {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"}, {"origin": "https://evil.example"},
-    {"origin": "null"}, {"origin": "http://testserver.evil.example"}, {"origin": "http://testserver:8080"},
+    {"origin": "null"}, {"origin": "http://["}, {"origin": "http://testserver.evil.example"}, {"origin": "http://testserver:8080"},
     {"sec_fetch_site": "cross-site", "origin": "http://testserver"},
 ]  # fmt: skip
 HERE = [{"sec_fetch_site": "same-origin"}, {"sec_fetch_site": "none"}, {"origin": "http://testserver"}, {}]

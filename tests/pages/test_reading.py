@@ -12,7 +12,7 @@ from tests.edge.conftest import Opened
 from tests.pages.browsing import ACCEPT
 from tests.reports.history import make_history
 from tests.reports.test_reports import SOON, made
-from tests.tickets.test_life import START, at
+from tests.tickets.test_life import START, at, signed
 
 PAGES = ["/", "/signin", "/password", "/lists/triage", "/lists/overdue", "/lists/supervision", "/lists/reports",
          "/lists/desk?step=回访", "/lists/nowhere", "/lists/desk"]  # fmt: skip
@@ -54,13 +54,21 @@ def test_every_link_on_somebodys_home_page_opens(opened: Opened) -> None:
 def test_counts_are_of_what_the_list_shows(hotline: Hotline) -> None:
     with at(hotline, START):
         number = hotline.submit()["number"]
+        signed(hotline)
         hotline.submit(override=None, title="问一下", content="想问一下这个事情应该找谁办呢，说不清楚。")
     with at(hotline, START + timedelta(days=30)):
-        home = hotline.browse("supervisor", "/").text
-        counts = dict(re.findall(r'href="(/lists/[^"]+)"><b>(\d+)</b>', home))
-        for link, count in counts.items():
-            assert hotline.browse("supervisor", link).text.count("<tr>") - 1 == int(count) or count == "0", link
-        assert int(counts["/lists/overdue"]) > 0
+        counts: dict[str, int] = {}
+        for who in ("unit_leader@市工信局", "supervisor"):
+            home = hotline.browse(who, "/").text
+            found = {link: int(count) for link, count in re.findall(r'href="(/lists/[^"]+)"><b>(\d+)</b>', home)}
+            rows = {link: len(re.findall(r"<td>BTQ\d+|<td>DB\d+", hotline.browse(who, link).text)) for link in found}
+            assert rows == found
+            counts |= found
+        queue = {link.partition("?")[2]: count for link, count in counts.items() if link.startswith("/lists/queue")}
+        assert queue == {
+            "": 2, "state=awaiting_sign": 1, "state=in_progress": 1, "rework=true": 0, "overdue=true": 2,
+        }  # fmt: skip
+        assert counts["/lists/overdue"] > 0
         assert number in hotline.browse("supervisor", "/lists/overdue").text
         assert number in hotline.browse("unit_leader@市工信局", "/lists/queue").text
         assert number not in hotline.browse("unit_leader@市教育局", "/lists/queue").text

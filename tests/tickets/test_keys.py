@@ -13,7 +13,8 @@ from app.database import Database
 from app.sealing import Sealer, SealError, load_sealer
 from app.settings import Settings, SettingsError
 from app.tickets import rekeying
-from tests.builders import Hotline, TestClient
+from app.tickets.sealed import DAMAGED
+from tests.builders import Hotline, TestClient, ticket_form
 
 OLD, NEW = bytes(range(32)), bytes(range(100, 132))
 LEAD = "unit_handler@市工信局"
@@ -220,3 +221,18 @@ def test_a_text_that_does_not_open_is_never_written_over(hotline: Hotline, datab
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert damaged in raw(database).split()
     assert hotline.ticket(number)["state_label"] == "待补充"
+
+
+def test_a_text_that_quotes_what_stands_for_damaged_ones_is_refused_with_the_reason_and_holds_up_no_rotation(
+    hotline: Hotline, database: Database, settings: Settings
+) -> None:
+    answer = hotline.post("operator", "/tickets", ticket_form(content=f"企业说网页上只见{DAMAGED}，问怎么办。"))
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "原文打不开" in answer.json()["detail"]
+    hotline.submit()
+    # As it was written before the column refused it.
+    with database.write() as session:
+        session.execute(text("UPDATE ticket_text SET content = :x"), {"x": Sealer(OLD).seal(f"见{DAMAGED}")})
+    sealer = with_keys(settings, NEW, OLD)
+    walk(database, sealer)
+    assert list(rekeying.verify(database, sealer)) == []

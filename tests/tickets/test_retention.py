@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
+from app.cli import retention as command
 from app.cli.retention import ALSO
 from app.database import Database
 from app.reports import issuing
@@ -17,12 +19,13 @@ from app.supervision.retention import orders_due
 from app.tickets import audit, rekeying, retention
 from app.tickets.clocks import rebuild
 from app.tickets.office import Office
+from app.tickets.sealed import DAMAGED
 from app.tickets.tables import Ticket, TicketParty
 from tests.builders import Hotline
 from tests.reports.history import make_history
 from tests.reports.test_reports import LATER, made
 from tests.supervision.test_supervision import raised
-from tests.tickets.test_life import START, at, call, do, ok, reviewed, signed
+from tests.tickets.test_life import LEAD, START, at, call, do, ok, reviewed, signed
 from tests.tickets.test_work import triaged
 from tests.tickets.test_written import NAME, written
 
@@ -80,7 +83,7 @@ def _opened(session: Session) -> str:
 
 
 def clear(office: Office) -> int:
-    return retention.apply(office, ALSO, lambda _: None)
+    return retention.apply(office, ALSO, lambda _: None).count
 
 
 def test_nothing_goes_before_its_time_and_a_dry_run_changes_nothing(
@@ -147,6 +150,36 @@ def test_what_every_room_wrote_about_it_goes_and_the_administrations_own_papers_
         assert ok(hotline.get("supervisor", f"/supervision/{shared}"))["requirement"] == "请答复＊＊和同园区企业。"
         assert ok(hotline.get("supervisor", f"/tickets/{number}/routing"))["judgements"][0]["terms"] == []
         assert ok(hotline.get("supervisor", f"/tickets/{number}/file"))["promises"][0]["what"] == retention.TOMBSTONE
+
+
+def test_what_a_shared_order_holds_besides_words_stays_whole(hotline: Hotline, office: Office) -> None:
+    digest = "a88" + "0" * 61
+    paper = {"name": "88商行凭证.pdf", "media_type": "application/pdf", "size": 13847200088, "sha256": digest}
+    with at(hotline, START):
+        going, staying = signed(hotline, enterprise={"name": "88商行"}), signed(hotline)
+        shared = raised(hotline, staying, tickets=[going, staying])["number"]
+        ok(hotline.post(LEAD, f"/supervision/{shared}/reply", {"text": "88商行的货款已付。", "attachments": [paper]}))
+        # As it was written before the column refused what quotes the words for a damaged text.
+        with office.database.write() as session:
+            quoted = {"x": office.sealer.seal(f"见{DAMAGED}")}
+            session.execute(text("UPDATE supervision_order SET requirement = :x"), quoted)
+        step = {"unit": "市财政局", "what": "核对88商行的账", "due_on": "2026-11-28"}
+        talk = {
+            "held_at": START.isoformat(),
+            "participants": ["市财政局", "市司法局"],
+            "conclusion": "分三期付清全部货款。",
+            "lead": "市工信局",
+        }
+        ok(do(hotline, "supervisor", going, "conference", {**talk, "steps": [step]}))
+        ok(do(hotline, "operator", going, "withdraw", {"reason": "不办了"}))
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        assert clear(office) == 1
+        reply = ok(hotline.get("supervisor", f"/supervision/{shared}"))["steps"][-1]
+        assert reply["text"] == "＊＊的货款已付。"
+        assert reply["attachments"] == [{**paper, "name": "＊＊凭证.pdf"}]
+        assert ok(hotline.get("supervisor", f"/supervision/{shared}"))["requirement"] == f"见{retention.TOMBSTONE}"
+        held = ok(hotline.get("supervisor", f"/tickets/{going}/file"))["conferences"][0]["steps"][0]
+        assert (held["what"], held["due_on"]) == ("核对＊＊的账", "2026-11-28")
 
 
 def test_what_is_cleared_is_found_no_more_and_nothing_can_be_done_to_it(
@@ -237,6 +270,29 @@ def test_a_clearing_broken_off_goes_on(hotline: Hotline, office: Office, closed:
             rows = list(session.scalars(select(TicketParty)))
         assert [row.enterprise_find for row in rows] == ["", ""]
         assert len({row.enterprise_group for row in rows} - {office.sealer.find_key("鹿城木业有限公司")}) == 1
+
+
+def test_one_that_does_not_open_holds_up_nothing_else_and_is_named(
+    hotline: Hotline, office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with at(hotline, START):
+        broken, other = hotline.submit()["number"], hotline.submit()["number"]
+        for number in (broken, other):
+            ok(do(hotline, "operator", number, "withdraw", {"reason": "已付款"}))
+    with office.database.write() as session:
+        ident = session.scalars(select(Ticket.id).where(Ticket.number == broken)).one()
+        session.get_one(TicketParty, ident).address = "x.AAAA"
+    monkeypatch.setattr(command, "load_settings", lambda: office.settings)
+    monkeypatch.setattr(command, "open_office", lambda _: office)
+    with at(hotline, FIVE_YEARS + timedelta(days=1)):
+        with pytest.raises(typer.Exit) as ended:
+            command.retention(apply=True)
+        told = capsys.readouterr().out
+        assert (ended.value.exit_code, "已清除 1 件" in told, broken in told, other in told) == (1, True, True, False)
+        assert "课桌椅" in hotline.ticket(broken)["content"]
+        assert hotline.ticket(other)["content"] == retention.TOMBSTONE
+        recorded = hotline.get("auditor", "/audit/log", verb="erasure").json()["items"]
+    assert [item["subject"] for item in recorded] == ["retention"]
 
 
 def test_what_was_taken_up_again_since_the_list_was_made_stays(hotline: Hotline, office: Office) -> None:
