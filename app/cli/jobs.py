@@ -62,7 +62,7 @@ def run(
         prepared = job.prepare(runner.office, slot.period, console.print)
         console.print(f"{job.label} {slot.period}：{prepared.outcome}（未写入）")
         return
-    ran = runner.run_slot(job, slot, again=True)
+    ran = runner.run_by_hand(job, slot)
     console.print(
         f"{job.label} {slot.period}：{'已完成' if ran else '未运行（已完成、正由他人进行或失败，见 jobs history）'}"
     )

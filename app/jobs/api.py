@@ -110,4 +110,4 @@ def run_job(
     runner = make_runner(office)
     job = runner.find(kind)
     slot = runner.slot_of(job, form.period)
-    return RunAnswer(kind=kind, period=slot.period, ran=runner.run_slot(job, slot, again=True))
+    return RunAnswer(kind=kind, period=slot.period, ran=runner.run_by_hand(job, slot))

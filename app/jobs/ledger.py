@@ -64,6 +64,13 @@ def _made(session: Session, kind: str, slot: Slot) -> JobRun | None:
     return row
 
 
+def owe(session: Session, kind: str, slot: Slot) -> None:
+    """Put a missed period on record as one that is still to be made."""
+    row = _made(session, kind, slot)
+    if row is not None:
+        row.lease_until, row.error = clock.now(), "错过了，等后台补做"
+
+
 def _is_free(row: JobRun, now: datetime, *, again: bool) -> bool:
     if row.status in {DONE, SKIPPED}:
         return False

@@ -84,4 +84,6 @@ def _why(row: JobRun) -> str:
     until = clock.spoken(row.lease_until) if row.lease_until else ""
     if row.status == ledger.RUNNING:
         return f"做它的进程中断了，租约已于 {until} 到期，等后台接手"
+    if not row.attempts:
+        return row.error
     return f"失败 {row.attempts} 次，{until} 起再试，原因见作业记录"

@@ -62,6 +62,20 @@ def test_a_report_survives_a_fault_of_a_day_and_is_not_missed_in_silence(
         assert runs(hotline, "weekly_report")[WEEK][0] == "完成"
 
 
+def test_weeks_missed_before_one_that_is_run_by_hand_are_made_all_the_same(hotline: Hotline, office: Office) -> None:
+    with at(hotline, START):
+        hotline.submit()
+    with at(hotline, MONDAY):
+        make_runner(office).run_due()
+    with at(hotline, MONDAY + timedelta(weeks=3)):
+        assert ok(hotline.post(ADMIN, "/jobs/weekly_report/run", {}))["period"] == "2026-W48"
+        assert runs(hotline, "weekly_report") == {
+            WEEK: ("完成", 1), "2026-W46": ("失败", 0), "2026-W47": ("失败", 0), "2026-W48": ("完成", 1)
+        }  # fmt: skip
+        make_runner(office).run_due()
+        assert {status for status, _ in runs(hotline, "weekly_report").values()} == {"完成"}
+
+
 def test_a_run_whose_process_died_does_not_look_alive(
     hotline: Hotline, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
