@@ -35,18 +35,13 @@ os.environ.setdefault("COLUMNS", "300")
 # Every test makes an application anew, thousands of objects that live for a moment and hang together: looked through as
 # often as a program at rest would be, they cost a fifth of the run.
 gc.set_threshold(20_000, 20, 20)
-# The costliest trials run on one database in `make test` and on both in `make soak`: which one waits for the soak.
-SOAKED_ON = {"test_killed_jobs.py": "sqlite", "test_year.py": "postgres"}
 # Begun first and by one worker: begun last, they are waited for by all, and a year shared out is lived twice.
 LONG = {"test_year.py", "test_killed_jobs.py", "test_under_fire.py", "test_histories.py", "test_cold_start.py"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the second database of the costliest trials to the soak, and begin with what takes longest."""
-    for item in items:
-        if SOAKED_ON.get(item.path.name, "\0") in item.name:
-            item.add_marker(pytest.mark.soak)
+    """Begin with what takes longest."""
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
