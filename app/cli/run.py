@@ -3,16 +3,17 @@
 import signal
 import socket
 import threading
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 import uvicorn
 from rich.console import Console
-from uvicorn.supervisors import Multiprocess
 
 from app import schema
 from app.cli.accounts import first_accounts
 from app.database import Database
+from app.edge.parting import PartingProcesses, PartingProtocol, PartingServer
 from app.jobs import worker
 from app.main import StartError, check_schema, create_app, set_up_logging
 from app.settings import load_settings
@@ -39,7 +40,7 @@ def serve(
     set_up_logging(settings.log_level)
     bind: dict[str, Any] = {
         "host": host or settings.host, "port": port or settings.port, "log_config": None, "access_log": False,
-        "timeout_graceful_shutdown": GRACE_SECONDS, "server_header": False, "http": "h11",
+        "timeout_graceful_shutdown": GRACE_SECONDS, "server_header": False, "http": PartingProtocol,
         # Proxies are believed where HOTLINE_TRUSTED_PROXIES names them, in one place for limits and figures alike.
         "proxy_headers": False, "h11_max_incomplete_event_size": HEADERS_MAX_BYTES,
     }  # fmt: skip
@@ -56,7 +57,9 @@ def serve(
             )
         )
     else:
-        uvicorn.run(create_app(open_office(settings), with_worker=worker_inside), **bind)
+        app = create_app(open_office(settings), with_worker=worker_inside)
+        with suppress(KeyboardInterrupt):
+            PartingServer(uvicorn.Config(app, **bind)).run()
 
 
 def _serve_many(config: uvicorn.Config) -> None:
@@ -67,7 +70,7 @@ def _serve_many(config: uvicorn.Config) -> None:
     """
     shared = config.bind_socket()
     shared.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    Multiprocess(config, sockets=[shared]).run()
+    PartingProcesses(config, sockets=[shared]).run()
 
 
 def work() -> None:
