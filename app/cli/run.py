@@ -40,7 +40,7 @@ def serve(
     set_up_logging(settings.log_level)
     bind: dict[str, Any] = {
         "host": host or settings.host, "port": port or settings.port, "log_config": None, "access_log": False,
-        "timeout_graceful_shutdown": GRACE_SECONDS, "server_header": False, "http": PartingProtocol,
+        "timeout_graceful_shutdown": GRACE_SECONDS, "server_header": False, "http": PartingProtocol, "loop": "asyncio",
         # Proxies are believed where HOTLINE_TRUSTED_PROXIES names them, in one place for limits and figures alike.
         "proxy_headers": False, "h11_max_incomplete_event_size": HEADERS_MAX_BYTES,
     }  # fmt: skip

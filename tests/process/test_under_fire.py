@@ -1,7 +1,12 @@
 """The whole service under fire: API, worker and database killed under load, databases that are away, slow or full."""
 
+import os
 import random
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,13 +30,13 @@ from app.classify.artefact import current_model
 from app.database import Database
 from app.jobs.tables import JobRun
 from app.notify.tables import Outbox
-from app.settings import Settings
+from app.settings import HOME, Settings
 from app.tickets.office import Office
 from app.tickets.tables import Dispatch, Ticket, TicketEvent
 from tests.builders import PASSWORD, POLL_SECONDS, Hotline, ticket_form
 from tests.notify.test_deliver import Receiver
 from tests.process.fleet import Mortal, answers, fleet
-from tests.process.killing import begin, faults, kill, until
+from tests.process.killing import begin, environment_of, faults, kill, until
 from tests.rules import copied, edit
 
 
@@ -350,3 +355,46 @@ def test_three_apis_and_two_workers_are_replaced_one_by_one_under_load(
     assert (len(set(numbers)), count(database, Ticket)) == (90, 90)
     database.dispose()
     hold_whole(settings, receiver, numbers)
+
+
+def test_the_processes_of_one_service_are_replaced_one_by_one_and_lose_no_request(
+    fresh_postgres: str, tmp_path: Path, small_models_dir: Path
+) -> None:
+    settings = Settings(database_url=fresh_postgres, var_dir=tmp_path / "var", models_dir=small_models_dir)
+    asking, found = threading.Event(), Counter[str]()
+
+    def ask(base: str) -> None:
+        while not asking.wait(0.01):
+            try:
+                found[str(httpx.get(f"{base}/healthz", timeout=20).status_code)] += 1
+            except httpx.TransportError as error:
+                found[type(error).__name__] += 1
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "app.cli", "serve", "--processes", "2", "--port", port]
+    environment = {**os.environ, **environment_of(settings), "PYTHONPATH": str(HOME)}
+    keeper = subprocess.Popen(command, cwd=HOME, env=environment, stdin=subprocess.DEVNULL)
+    try:
+        base = f"http://127.0.0.1:{port}"
+        assert until(lambda: answers(base) and len(children(keeper.pid)) > 2, 90)
+        before = children(keeper.pid)
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(ask, base)
+            pool.submit(ask, base)
+            keeper.send_signal(signal.SIGHUP)
+            replaced = until(lambda: len(before - children(keeper.pid)) == 2, 90)
+            asking.set()
+        assert replaced
+        assert set(found) == {"200"}
+        keeper.terminate()
+        assert keeper.wait(30) == 0
+    finally:
+        keeper.kill()
+        keeper.wait()
+
+
+def children(pid: int) -> set[str]:
+    """The numbers of the processes that one has started."""
+    return set(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split())
