@@ -411,11 +411,23 @@ def queue_counts(session: Session, unit: str) -> dict[str, int]:
 
 
 def recent_confidences(session: Session, model: str, count: int) -> list[float]:
-    """Return the confidences of a model's newest first judgements (those a person made have none)."""
+    """Return the confidences of a model's newest first judgements (those a person made have none).
+
+    Looked for among the newest judgements only, ten for each one wanted: a model that has just been put to work has none
+    yet, and the walk for them would go back to the first ticket.
+    """
+    newest = (
+        select(
+            TicketJudgement.ticket_id, TicketJudgement.seq, TicketJudgement.model_version, TicketJudgement.confidence
+        )
+        .order_by(TicketJudgement.ticket_id.desc(), TicketJudgement.seq.desc())
+        .limit(count * 10)
+        .subquery()
+    )
     statement = (
-        select(TicketJudgement.confidence)
-        .where(TicketJudgement.seq == 1, TicketJudgement.model_version == model, TicketJudgement.confidence > 0)
-        .order_by(TicketJudgement.ticket_id.desc())
+        select(newest.c.confidence)
+        .where(newest.c.seq == 1, newest.c.model_version == model, newest.c.confidence > 0)
+        .order_by(newest.c.ticket_id.desc())
         .limit(count)
     )
     return list(session.scalars(statement))

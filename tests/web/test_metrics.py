@@ -11,7 +11,7 @@ import time_machine
 import yaml
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from app import clock
 from app.database import Database
@@ -20,6 +20,8 @@ from app.main import create_app
 from app.metrics import measure
 from app.settings import HOME
 from app.tickets.office import Office
+from app.tickets.queries import recent_confidences
+from app.tickets.tables import TicketJudgement
 from tests.builders import Hotline, TestClient
 from tests.tickets.test_life import START, at
 
@@ -129,3 +131,18 @@ def test_a_clock_set_back_gives_no_negative_age(hotline: Hotline, moment: Any) -
     hotline.submit()
     with time_machine.travel(moment, tick=False):
         assert figures(hotline.client)["hotline_oldest_unsigned_seconds", ""] == 0
+
+
+def test_drift_is_looked_for_among_the_newest_answers_only(hotline: Hotline, office: Office) -> None:
+    first = hotline.submit(override=None)["judgement"]["confidence"]
+    with office.database.write() as session:
+        session.execute(update(TicketJudgement).values(model_version="旧"))
+    with office.database.read() as session:
+        assert recent_confidences(session, "旧", 1) == pytest.approx([first], abs=1e-3)
+    later = [hotline.submit(override=None, title=f"第{each}次")["judgement"]["confidence"] for each in range(10)]
+    assert office.desk.classifier is not None
+    version = office.desk.classifier.version
+    with office.database.read() as session:
+        assert recent_confidences(session, "旧", 1) == []
+        assert recent_confidences(session, "旧", 2) == pytest.approx([first], abs=1e-3)
+        assert recent_confidences(session, version, 50) == pytest.approx(later[::-1], abs=1e-3)
